@@ -1,0 +1,21 @@
+"""Name the arrays that every numerics function takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.float32]
+"""Pixels of one amplifier or strip, (ny, nx); NaN where there is no value."""
+
+Wide: TypeAlias = NDArray[np.float64]
+"""Sums and statistics, in double precision."""
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""True where a pixel is set apart; beside the pixels, never inside them."""
+
+Read: TypeAlias = Callable[[slice], Pixels]
+"""Read some rows: ``read(slice(0, 100))`` gives (100, nx). A fresh array that the caller may change."""
