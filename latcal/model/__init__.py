@@ -1,1 +1,1 @@
-"""."""
+"""Values of latcal: frozen, without input or output."""

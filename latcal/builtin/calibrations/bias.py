@@ -1,0 +1,129 @@
+"""Bias: what a frame without exposure shows on average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from attrs import frozen
+
+from latcal.numerics import budget, combine, correct, residuals
+from latcal.plugin import (
+    AmplifierInputs,
+    CalibrationType,
+    DetectorInputs,
+    Expectation,
+    Measurement,
+    Outlook,
+    Part,
+    Product,
+    Sequence,
+    assemble_image,
+    hookimpl,
+    option,
+)
+from latcal.plugin.combining import (
+    OVERSCAN,
+    RESIDUAL,
+    RESIDUAL_RULES,
+    WHOLE,
+    OverscanOptions,
+    above_zero,
+    at_amplifier,
+    metrics,
+    no_levels,
+    part,
+    preparation,
+    readout,
+    times_that_fit,
+)
+
+
+@frozen
+class BiasOptions:
+    """Options of the bias."""
+
+    clip: float = option(
+        5.0,
+        help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
+        validator=above_zero,
+    )
+    estimator: Literal["model", "clipped", "median"] = option(
+        "model",
+        help="'model' rejects by the noise of each frame; 'clipped' (3 sigma, 3 passes) and 'median' are for comparison.",
+    )
+    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+
+
+def check(sequences: tuple[Sequence, ...], _: BiasOptions) -> Iterator[tuple[str, str]]:
+    """Refuse frames that are exposed."""
+    yield from times_that_fit(sequences, lambda time: time == 0.0, "write '20 x 0 s'")
+    yield from no_levels(sequences)
+
+
+def build_amplifier(inputs: AmplifierInputs) -> Part:
+    """Combine the frames of one amplifier [electron]."""
+    stack = [frame.reader for frame in inputs.frames]
+    match inputs.options.estimator:
+        case "clipped":
+            combined = combine.clipped_mean(stack, inputs.frame_noise, inputs.shape)
+        case "median":
+            combined = combine.median(stack, inputs.frame_noise, inputs.shape)
+        case _:
+            combined = combine.mean(stack, inputs.frame_noise, inputs.shape, clip=inputs.options.clip)
+    return part(inputs, stack, combined, unit="electron")
+
+
+def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
+    """Put the amplifiers together."""
+    return assemble_image(inputs, parts, unit="electron")
+
+
+def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
+    """Measure one frame minus the bias."""
+    (frame,) = inputs.frames
+    left = residuals.residual(correct.subtract(frame.reader, inputs.need("bias").reader)(WHOLE), frame.frame_noise)
+    return at_amplifier(
+        inputs,
+        {
+            **readout(inputs),
+            "mean": left.mean,
+            "noise": left.noise,
+            "frame_noise": left.expected,
+            "cr_noise": left.cr_noise,
+            "pull": left.pull,
+        },
+    )
+
+
+def expect(outlook: Outlook) -> Iterable[Expectation]:
+    """Say what the noise rule will see."""
+    limit = outlook.limits.get("noise", 0.05)
+    frames = len(outlook.times_s) if outlook.internal else outlook.frames.get("bias")
+    if not frames:
+        return [Expectation("noise", None, limit, note="the frames of the bias are counted at preflight")]
+
+    def excess(count: int) -> float:
+        return budget.bias_excess(count, independent=not outlook.internal)
+
+    enough = budget.frames_needed(excess, limit, frames)
+    return [Expectation("noise", excess(frames), limit, None if enough is None else enough - frames)]
+
+
+@hookimpl
+def latcal_calibrations() -> Iterator[CalibrationType]:
+    """Declare the bias."""
+    yield CalibrationType(
+        name="bias",
+        summary="Mean of frames without exposure",
+        options=BiasOptions,
+        images=frozenset({"bias"}),
+        metrics=metrics(*RESIDUAL),
+        rules=RESIDUAL_RULES,
+        check=check,
+        preparation=preparation,
+        build_amplifier=build_amplifier,
+        assemble=assemble,
+        measure=measure,
+        budget=expect,
+    )

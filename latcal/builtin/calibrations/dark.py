@@ -1,0 +1,193 @@
+"""Dark: the rate at which charge gathers without light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from attrs import frozen
+
+from latcal.numerics import budget, combine, correct, residuals
+from latcal.plugin import (
+    AmplifierInputs,
+    BuildError,
+    CalibrationType,
+    DetectorInputs,
+    Expectation,
+    Measurement,
+    Measurements,
+    Metric,
+    Outlook,
+    Part,
+    Product,
+    Rule,
+    Scope,
+    Sequence,
+    assemble_image,
+    hookimpl,
+    option,
+)
+from latcal.plugin.combining import (
+    OVERSCAN,
+    RESIDUAL,
+    RESIDUAL_RULES,
+    WHOLE,
+    OverscanOptions,
+    above_zero,
+    at_amplifier,
+    metrics,
+    no_levels,
+    not_below_zero,
+    part,
+    preparation,
+    readout,
+    times_that_fit,
+)
+
+RATE = "electron / s"
+
+
+@frozen
+class DarkOptions:
+    """Options of the dark."""
+
+    clip: float = option(
+        5.0,
+        help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
+        validator=above_zero,
+    )
+    grow: int = option(
+        1, help="Pixels by which what is rejected is grown in its frame; latcal's choice.", validator=not_below_zero
+    )
+    other_bias: str = option(
+        "", help="Why a dark may be used with another bias than the one it was made with; recorded in the product."
+    )
+    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+
+
+def needs(_: DarkOptions) -> frozenset[str]:
+    """Say that a dark needs a bias."""
+    return frozenset({"bias"})
+
+
+def check(sequences: tuple[Sequence, ...], _: DarkOptions) -> Iterator[tuple[str, str]]:
+    """Refuse frames without a time in which charge can gather."""
+    yield from times_that_fit(sequences, lambda time: time > 0.0, "write '16 x 30 s'")
+    yield from no_levels(sequences)
+
+
+def build_amplifier(inputs: AmplifierInputs) -> Part:
+    """Combine the frames of one amplifier, bias subtracted [electron / s]."""
+    for frame in inputs.frames:
+        if not frame.exposure.dark_time_s > 0.0:
+            raise BuildError(
+                f"exposure {frame.exposure.id}: a dark time of {frame.exposure.dark_time_s:g} s is not above 0 "
+                "(take darks of at least a second)"
+            )
+    bias = inputs.need("bias").reader
+    stack = [correct.subtract(frame.reader, bias) for frame in inputs.frames]
+    options, times = inputs.options, inputs.dark_times_s
+    combined = combine.rate(stack, times, inputs.frame_noise, inputs.shape, clip=options.clip, grow=options.grow)
+    dark = combined.image[np.isfinite(combined.image)]
+    facts = {
+        "dark_current": (float(np.median(dark)) if dark.size else float("nan"), RATE),
+        "bias_weight": (_bias_weight(times, inputs.frame_noise), "1 / s"),
+    }
+    return part(inputs, stack, combined, unit=RATE, facts=facts)
+
+
+def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
+    """Put the amplifiers together, pinned to the bias that was subtracted."""
+    return assemble_image(inputs, parts, unit=RATE, pins={"bias": inputs.needs["bias"].id})
+
+
+def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
+    """Measure one frame minus the bias and the dark in its time."""
+    (frame,) = inputs.frames
+    signal = inputs.need("dark").reader(WHOLE) * np.float32(frame.exposure.dark_time_s)
+    pixels = correct.subtract(frame.reader, inputs.need("bias").reader)(WHOLE) - signal
+    left = residuals.residual(pixels, frame.frame_noise, signal)
+    return at_amplifier(
+        inputs,
+        {
+            **readout(inputs),
+            "mean": left.mean,
+            "noise": left.noise,
+            "frame_noise": left.expected,
+            "cr_noise": left.cr_noise,
+            "pull": left.pull,
+        },
+    )
+
+
+def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
+    """Give each product's dark current: that of its worst amplifier."""
+    for detector in measurements.detectors:
+        column = products[detector].tables.get("amplifiers", {}).get("dark_current") if detector in products else None
+        if column is not None:
+            rates = [float(rate) for rate in column.values if np.isfinite(rate)]
+            yield Measurement("dark_current", max(rates, default=float("nan")), detector=detector)
+
+
+def expect(outlook: Outlook) -> Iterator[Expectation]:
+    """Say what the noise rule will see, for each time of the frames."""
+    limit = outlook.limits.get("noise", 0.05)
+    biases, darks = outlook.frames.get("bias"), outlook.frames.get("dark")
+    for time in sorted({time for time in outlook.times_s if time > 0.0}):
+        case = f"{time:g} s"
+        if outlook.internal:
+            times, note = [one for one in outlook.times_s if one > 0.0], ""
+        else:
+            times, note = [time] * (darks or 0), "as if the dark were made of frames of this time"
+        if not biases or not times:
+            note = "the frames of the bias and the dark are counted at preflight"
+            yield Expectation("noise", None, limit, case=case, note=note)
+            continue
+        yield _expected(time, times, biases, limit, internal=outlook.internal, case=case, note=note)
+
+
+def _expected(
+    time: float, times: list[float], biases: int, limit: float, *, internal: bool, case: str, note: str
+) -> Expectation:
+    longest = max(times)
+
+    def excess(more: int) -> float:
+        return budget.dark_excess(time, times + [longest] * more, independent=not internal, bias_frames=biases)
+
+    return Expectation("noise", excess(0), limit, budget.frames_needed(excess, limit, 0), case, note)
+
+
+def _bias_weight(times: list[float], noise: list[float]) -> float:
+    """Give what the rate takes of an error of the bias: ``-sum(t / noise^2) / sum(t^2 / noise^2)`` times it [1 / s].
+
+    The variance plane is that of the dark with the bias it pins, and leaves it out.
+    """
+    precision = 1.0 / np.square(noise)
+    return float(np.sum(np.multiply(times, precision)) / np.sum(np.square(times) * precision))
+
+
+@hookimpl
+def latcal_calibrations() -> Iterator[CalibrationType]:
+    """Declare the dark."""
+    yield CalibrationType(
+        name="dark",
+        summary="Weighted mean rate of frames in the dark",
+        options=DarkOptions,
+        images=frozenset({"dark"}),
+        needs=needs,
+        metrics=metrics(
+            *RESIDUAL,
+            Metric("dark_current", RATE, Scope.PRODUCT, "Median rate of the worst amplifier of the product."),
+        ),
+        rules=(
+            *RESIDUAL_RULES,
+            Rule("dark_current", "dark_current <= 0.2 electron/s", summary="More than this is a leak of light."),
+        ),
+        check=check,
+        preparation=preparation,
+        build_amplifier=build_amplifier,
+        assemble=assemble,
+        measure=measure,
+        summarise=summarise,
+        budget=expect,
+    )

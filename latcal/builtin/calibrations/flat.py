@@ -1,0 +1,292 @@
+"""Flat: how a detector answers to even light, pixel by pixel, without unit.
+
+Frames are brought to electrons by the nominal gain and divided by one number per exposure and detector, so that the
+steps between amplifiers stay what they are: an error of a nominal gain stays in the flat, and the gains used stand in
+the product's table of amplifiers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from latcal.numerics import budget, combine, correct, levels, residuals, statistics
+from latcal.numerics.arrays import Read
+from latcal.plugin import (
+    AmplifierFrame,
+    AmplifierInputs,
+    CalibrationType,
+    DetectorInputs,
+    Expectation,
+    Measurement,
+    Measurements,
+    Metric,
+    Outlook,
+    Part,
+    Product,
+    Rule,
+    Scope,
+    Sequence,
+    assemble_image,
+    hookimpl,
+    option,
+)
+from latcal.plugin.combining import (
+    OVERSCAN,
+    READ_NOISE_RULE,
+    WHOLE,
+    OverscanOptions,
+    above_zero,
+    amplifier_metric,
+    at_amplifier,
+    level_of,
+    metrics,
+    part,
+    preparation,
+    readout,
+    times_that_fit,
+)
+
+NAN = float("nan")
+FAINTEST = 10.0
+"""A frame of fewer electrons is none of a flat: about the noise of one pixel; latcal's choice."""
+METRICS = (
+    amplifier_metric("mean", "electron", "Level of the flattened frame: sum of the signal over sum of the flat."),
+    amplifier_metric("noise", "electron", "Standard deviation of the flattened frame, clipped at 5 sigma, 3 times."),
+    amplifier_metric("shot_noise", "electron", "What counting electrons and the readout must leave in that frame."),
+    amplifier_metric("frame_noise", "electron", "What a corrected pixel of this frame without light must show."),
+    amplifier_metric("pull", "", "Clipped standard deviation of residual over expected noise, pixel by pixel."),
+    Metric("level", "electron", Scope.DETECTOR, "Mean of the amplifiers' levels."),
+    Metric("amplifier_scatter", "", Scope.DETECTOR, "Scatter of the amplifiers' levels, over their mean."),
+    Metric("level_ratio", "", Scope.EXPOSURE, "Level per second over that of the product, mean over detectors."),
+    Metric("scatter", "", Scope.EXPOSURE, "Scatter of the level ratios over detectors; 0 for one detector."),
+)
+RULES = (
+    Rule(
+        "noise",
+        "abs(noise - shot_noise) <= 0.05 * shot_noise",
+        summary="The flattened frame is as noisy as its light, no more and no less.",
+    ),
+    Rule("level", "mean >= 1000 electron", summary="The lamp was on."),
+    Rule("level_ratio", "abs(level_ratio - 1) <= 0.05", summary="The lamp is steady."),
+    Rule("scatter", "scatter <= 0.05", summary="All detectors see the lamp change alike."),
+    Rule("amplifier_scatter", "amplifier_scatter <= 0.05", summary="All amplifiers of a detector agree on the level."),
+    READ_NOISE_RULE,
+)
+
+
+@frozen
+class FlatOptions:
+    """Options of the flat."""
+
+    clip: float = option(
+        5.0,
+        help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
+        validator=above_zero,
+    )
+    without_dark: str = option(
+        "", help="Why no dark is subtracted, if none is; recorded in the product. Then the flat needs a bias only."
+    )
+    other_bias: str = option(
+        "", help="Why a dark may be used with another bias than the one it was made with; recorded in the product."
+    )
+    brighter_fatter: Any = option(
+        "0 1 / electron",
+        unit="1 / electron",
+        help="Coefficient a00 (negative) of the expected noise; 0 for photons alone.",
+    )
+    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+
+
+def needs(options: FlatOptions) -> frozenset[str]:
+    """Say that a flat needs a bias and, unless waived, a dark."""
+    return frozenset({"bias"}) if options.without_dark else frozenset({"bias", "dark"})
+
+
+def check(sequences: tuple[Sequence, ...], _: FlatOptions) -> Iterator[tuple[str, str]]:
+    """Refuse frames that see no light."""
+    yield from times_that_fit(sequences, lambda time: time > 0.0, "write '20 x 5 s'")
+
+
+def build_amplifier(inputs: AmplifierInputs) -> Part:
+    """Combine the frames of one amplifier, each divided by the level of its detector.
+
+    A frame whose level is not above `FAINTEST` tells nothing and does not count: its own verification says that the
+    lamp was off. Where no frame counts the product has no data.
+    """
+    lights = {frame.exposure.id: _light(inputs, frame) for frame in inputs.frames}
+    lit = tuple(frame for frame in inputs.frames if lights[frame.exposure.id] > FAINTEST)
+    if not lit:
+        return part(inputs, [], _nothing(inputs.shape), unit="", facts={"frames": (0.0, ""), "level_rate": _rate(NAN)})
+    used = evolve(inputs, frames=lit)
+    scale = [lights[frame.exposure.id] for frame in lit]
+    stack = [_signal(used, frame) for frame in lit]
+    combined = combine.mean(
+        stack,
+        used.frame_noise,
+        used.shape,
+        scale=scale,
+        weights=_weights(scale, used),
+        poisson=True,
+        clip=used.options.clip,
+    )
+    rates = [light / time for light, time in zip(scale, used.times_s, strict=True) if time > 0.0]
+    facts = {
+        "level": (statistics.level(combined.image), ""),
+        "level_rate": _rate(float(np.median(rates)) if rates else NAN),
+    }
+    return part(used, stack, _bright(combined), unit="", facts=facts)
+
+
+def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
+    """Put the amplifiers together, the mean of their levels being 1."""
+    mean = float(levels.mean_of_finite(np.array([one.facts["level"][0] for one in parts]), 0))
+    if not math.isfinite(mean):
+        return assemble_image(inputs, parts, unit="")
+    return assemble_image(inputs, tuple(_normalised(one, mean) for one in parts), unit="")
+
+
+def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
+    """Measure one frame, bias and dark subtracted, divided by the flat."""
+    (frame,) = inputs.frames
+    a00 = float(inputs.options.brighter_fatter.to_value("1 / electron"))
+    flat = inputs.need("flat").reader(WHOLE)
+    left = residuals.flattened(_signal(inputs, frame)(WHOLE), flat, frame.frame_noise, a00)
+    return at_amplifier(
+        inputs,
+        {
+            **readout(inputs),
+            "mean": left.mean,
+            "noise": left.noise,
+            "shot_noise": left.expected,
+            "frame_noise": frame.frame_noise,
+            "pull": left.pull,
+        },
+    )
+
+
+def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
+    """Compare the levels of amplifiers, detectors and exposures.
+
+    The reference of a detector's level per second is that of its product: the median over the frames it was made of.
+    """
+    means = measurements.values.get("mean")
+    if means is None:
+        return
+    found = levels.mean_of_finite(means, 2)
+    references = np.array([_reference(products.get(detector)) for detector in measurements.detectors])
+    ratios = levels.ratios(found, np.array(measurements.times_s), references)
+    for d, detector in enumerate(measurements.detectors):
+        for e, exposure in enumerate(measurements.exposures):
+            yield Measurement("level", float(found[e, d]), exposure, detector)
+            yield Measurement("amplifier_scatter", levels.relative_scatter(means[e, d]), exposure, detector)
+    for exposure, row in zip(measurements.exposures, ratios, strict=True):
+        yield Measurement("level_ratio", float(levels.mean_of_finite(row, 0)), exposure)
+        yield Measurement("scatter", levels.scatter(row), exposure)
+
+
+def expect(outlook: Outlook) -> Iterable[Expectation]:
+    """Say what the noise rule will see, for each time if they differ.
+
+    A frame counts by its light: a product of times t has ``sum(t) / t`` frames' worth for one of them.
+    """
+    limit = outlook.limits.get("noise", 0.05)
+    times = [time for time in outlook.times_s if time > 0.0]
+    if outlook.internal and len(set(times)) > 1:
+        return [_expected(math.fsum(times) / time, limit, True, f"{time:g} s") for time in sorted(set(times))]
+    frames = len(times) if outlook.internal else outlook.frames.get("flat")
+    if not frames:
+        return [Expectation("noise", None, limit, note="known once the frames of the flat are counted")]
+    return [_expected(float(frames), limit, outlook.internal, "")]
+
+
+def _expected(worth: float, limit: float, internal: bool, case: str) -> Expectation:
+    excess = math.sqrt(max(1.0 + (-1.0 if internal else 1.0) / worth, 0.0)) - 1.0
+    enough = budget.frames_needed(lambda n: budget.flat_excess(n, independent=not internal), limit, 1)
+    more = None if enough is None else max(enough - math.floor(worth), 0)
+    return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case)
+
+
+def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
+    """Subtract the bias, and the dark in the frame's dark time."""
+    signal = correct.subtract(frame.reader, inputs.need("bias").reader)
+    if "dark" not in inputs.needs:
+        return signal
+    return correct.subtract_scaled(signal, inputs.need("dark").reader, frame.exposure.dark_time_s)
+
+
+def _light(inputs: AmplifierInputs, frame: AmplifierFrame) -> float:
+    """Give the level of light over the detector [electron]: the one scale of an exposure."""
+    dark = level_of(inputs.need("dark")) * frame.exposure.dark_time_s if "dark" in inputs.needs else 0.0
+    return frame.detector_level - level_of(inputs.need("bias")) - dark
+
+
+def _weights(scale: list[float], inputs: AmplifierInputs) -> list[float] | None:
+    """Weight frames of different times by their inverse variance where the flat is 1; those of one time equally."""
+    if len(set(inputs.times_s)) == 1:
+        return None
+    return [s * s / (noise * noise + s) for s, noise in zip(scale, inputs.frame_noise, strict=True)]
+
+
+def _bright(combined: combine.Combined) -> combine.Combined:
+    """Leave out pixels so dark in the flat that it tells nothing about them."""
+    with np.errstate(invalid="ignore"):
+        bright = combined.image >= np.float32(residuals.DARKEST)
+    nothing = np.float32(np.nan)
+    return evolve(
+        combined,
+        image=np.where(bright, combined.image, nothing),
+        variance=np.where(bright, combined.variance, nothing),
+    )
+
+
+def _nothing(shape: tuple[int, int]) -> combine.Combined:
+    nothing = np.full(shape, np.nan, dtype=np.float32)
+    return combine.Combined(nothing, nothing.copy(), np.zeros(shape, dtype=np.uint16), 0, 1.0, NAN, None)
+
+
+def _normalised(one: Part, mean: float) -> Part:
+    planes = {**one.planes, "image": one.planes["image"] / np.float32(mean)}
+    planes["variance"] = one.planes["variance"] / np.float32(mean * mean)
+    facts = dict(one.facts)
+    for name in ("level", "model_sigma", "sample_sigma"):
+        facts[name] = (one.facts[name][0] / mean, one.facts[name][1])
+    facts["level_rate"] = _rate(one.facts["level_rate"][0] * mean)
+    return Part(planes, facts)
+
+
+def _rate(value: float) -> tuple[float, str]:
+    return value, "electron / s"
+
+
+def _reference(product: Product | None) -> float:
+    """Give the level per second that a product says, the mean over its amplifiers [electron / s]; NaN if none."""
+    column = product.tables.get("amplifiers", {}).get("level_rate") if product is not None else None
+    rates = np.array([float(rate) for rate in column.values]) if column is not None else np.full(1, NAN)
+    return float(levels.mean_of_finite(rates, 0))
+
+
+@hookimpl
+def latcal_calibrations() -> Iterator[CalibrationType]:
+    """Declare the flat."""
+    yield CalibrationType(
+        name="flat",
+        summary="Response to even light, without unit, 1 on average",
+        options=FlatOptions,
+        images=frozenset({"flat"}),
+        setup=frozenset({"filter", "grating", "binning", "mode"}),
+        needs=needs,
+        metrics=metrics(*METRICS),
+        rules=RULES,
+        check=check,
+        preparation=preparation,
+        build_amplifier=build_amplifier,
+        assemble=assemble,
+        measure=measure,
+        summarise=summarise,
+        budget=expect,
+    )

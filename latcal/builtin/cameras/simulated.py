@@ -1,0 +1,177 @@
+"""The simulated camera: any instrument, with a sensor whose truth is known and is not what is nominal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Self
+
+from astropy.time import Time
+
+from latcal.builtin.cameras.simulation.clock import RealClock, SimulatedClock
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.cameras.simulation.sensor import Readout, Shot, expose, lamplight
+from latcal.builtin.cameras.simulation.truth import Truth, truth
+from latcal.builtin.cameras.simulation.truth_file import write_truth
+from latcal.plugin import (
+    CameraDescription,
+    CameraError,
+    CameraType,
+    Exposure,
+    ExposureRequest,
+    Frame,
+    Instrument,
+    World,
+    hookimpl,
+)
+
+__all__ = ["IMAGES", "LONGEST_S", "SimulatedCamera", "SimulatedOptions", "Truth", "describe", "truth"]
+
+IMAGES = MappingProxyType({"bias": False, "dark": False, "flat": True})
+"""Image types that it takes, and whether the lamp is on."""
+
+LONGEST_S = 3600.0
+"""Longest exposure [s]; our choice."""
+
+KEPT_PIXELS = 2**26
+"""Truth of so many pixels is kept at hand (half a gigabyte); our choice."""
+
+
+class SimulatedCamera:
+    """Exposes simulated detectors; see `latcal.builtin.cameras.simulation`.
+
+    Pixels follow from the seed, the index of the exposure, its type and time, the detector's id and the order of its
+    amplifiers; from no name, number or earlier exposure.
+    """
+
+    def __init__(self, options: SimulatedOptions, world: World) -> None:
+        if world.instrument is None:
+            raise CameraError("a simulated camera needs an instrument (name one in the recipe)")
+        self.detectors = world.instrument.detectors
+        self._options, self._instrument = options, world.instrument
+        self._clock = SimulatedClock(world.now) if options.clock == "simulated" else RealClock(world.now, world.stop)
+        largest = max(detector.shape[0] * detector.shape[1] for detector in self.detectors)
+        self._truth = lru_cache(maxsize=max(1, KEPT_PIXELS // largest))(partial(_true, options, world.instrument))
+        self._written: set[int] = set()
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Open the camera."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+
+    def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
+        """Say what of these cannot be taken, and what to do; each thing once."""
+        texts = [text for request in requests for text in _problems(request, self._instrument)]
+        folder = self._options.truth
+        if folder is not None and folder.exists() and not folder.is_dir():
+            texts.append(f"truth: {str(folder)!r} is not a folder (name one that exists or can be made)")
+        return tuple(dict.fromkeys(texts))
+
+    def take(self, request: ExposureRequest) -> Iterator[Frame]:
+        """Take one exposure and give its frames, one per detector asked for.
+
+        Raises
+        ------
+        CameraError
+            If it was aborted, or the truth cannot be written.
+        """
+        readout_s = self._instrument.readout_s
+        begin = self._clock.expose(request.time_s, readout_s)
+        dark_time_s = request.time_s + self._options.dark_delay.to_value("s")
+        exposure = _exposure(request, self._instrument, float(dark_time_s), begin)
+        light = 0.0
+        if IMAGES.get(request.image, False):
+            light = lamplight(self._options, request.index, request.time_s, request.time_s + readout_s)
+        shot = Shot(request.index, light, exposure.dark_time_s, self._instrument.full_well)
+        for key in request.detectors:
+            true = self._truth(key)
+            self._write(true)
+            raw = Readout(expose(true, self._options, shot))
+            yield Frame(exposure, true.detector, raw, {"SIMSEED": self._options.seed, "LAMP": light > 0})
+
+    def abort(self) -> None:
+        """End an exposure under way, from any thread."""
+        self._clock.abort()
+
+    def _write(self, true: Truth) -> None:
+        """Write what is true of a detector when it is first exposed."""
+        if self._options.truth is None:
+            return
+        with self._writing:
+            if true.detector.id not in self._written:
+                write_truth(true, self._options.truth, self._options.seed)
+                self._written.add(true.detector.id)
+
+
+def _true(options: SimulatedOptions, instrument: Instrument, key: int) -> Truth:
+    return truth(options, instrument.detector(key))
+
+
+def _exposure(request: ExposureRequest, instrument: Instrument, dark_time_s: float, begin: Time) -> Exposure:
+    day, sequence = divmod(request.number, 100_000)
+    return Exposure(
+        id=request.number,
+        obs_id=f"{instrument.id_prefix}_{day}_{sequence:06d}",
+        image=request.image,
+        time_s=request.time_s,
+        dark_time_s=dark_time_s,
+        begin=begin,
+        setup=request.setup,
+        sequence=request.sequence,
+        discarded=request.discarded,
+        labels=request.labels,
+    )
+
+
+def _problems(request: ExposureRequest, instrument: Instrument) -> Iterator[str]:
+    setup, place = request.setup, request.sequence
+    if request.image not in IMAGES:
+        yield f"{place}: {request.image!r} is not an image that a simulated camera takes (it takes {', '.join(IMAGES)})"
+    if not 0 <= request.time_s <= LONGEST_S:
+        yield f"{place}: {request.time_s:g} s is not between 0 s and {LONGEST_S:g} s (write a time between them)"
+    if request.image == "bias" and request.time_s > 0:
+        yield f"{place}: {request.time_s:g} s is not the time of a bias (write 0 s, or take a dark)"
+    for word, value, known in (
+        ("filter", setup.filter, instrument.filters),
+        ("grating", setup.grating, instrument.gratings),
+    ):
+        if value is not None and value not in known:
+            there = ", ".join(known) or "none"
+            yield f"{place}: {value!r} is not a {word} of {instrument.name} (it has {there})"
+    for key in request.detectors:
+        if key not in {detector.id for detector in instrument.detectors}:
+            yield f"{place}: {key} is not a detector of {instrument.name}"
+
+
+def describe(options: SimulatedOptions, instrument: Instrument) -> CameraDescription:  # noqa: ARG001 - a hook's signature
+    """Say what a simulated camera does without opening it.
+
+    A raw frame has 4 bytes a pixel, and headers of at most two FITS blocks each.
+    """
+    frame_bytes = max(
+        4 * detector.raw_pixels + (len(detector.amplifiers) + 1) * 3 * 2880 for detector in instrument.detectors
+    )
+    return CameraDescription(
+        overhead_s=instrument.readout_s,
+        frame_bytes=frame_bytes,
+        images=frozenset(IMAGES),
+        filters=instrument.filters,
+        longest_s=LONGEST_S,
+    )
+
+
+@hookimpl
+def latcal_cameras() -> Iterator[CameraType]:
+    """Declare the simulated camera."""
+    yield CameraType(
+        name="simulated",
+        summary="a sensor with known truth, for any instrument",
+        options=SimulatedOptions,
+        open=SimulatedCamera,
+        describe=describe,
+    )

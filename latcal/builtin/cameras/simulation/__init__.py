@@ -1,0 +1,1 @@
+"""The sensor behind the simulated camera: its truth, and what an exposure makes of it."""

@@ -1,0 +1,61 @@
+"""The clock of the simulated camera: times that only add up, or that are waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from astropy.time import Time, TimeDelta
+
+from latcal.plugin import CameraError
+
+
+class SimulatedClock:
+    """Begins when it is made, and advances by what is exposed and read out."""
+
+    def __init__(self, now: Callable[[], Time]) -> None:
+        self._start = now().tai
+        self._elapsed_s = 0.0
+
+    def expose(self, time_s: float, readout_s: float) -> Time:
+        """Let an exposure pass, and give its begin (TAI)."""
+        begin = self._start + TimeDelta(self._elapsed_s, format="sec")
+        self._elapsed_s += time_s + readout_s
+        return begin
+
+    def abort(self) -> None:
+        """End the exposure under way: there never is one."""
+
+
+class RealClock:
+    """Waits as long as an exposure and its readout last, unless it is aborted.
+
+    Parameters
+    ----------
+    now : callable
+        The clock that says when an exposure begins.
+    stop : threading.Event
+        Once it is set no exposure begins: what ends a run sets it before it aborts.
+    """
+
+    def __init__(self, now: Callable[[], Time], stop: threading.Event) -> None:
+        self._now, self._stop = now, stop
+        self._aborted = threading.Event()
+
+    def expose(self, time_s: float, readout_s: float) -> Time:
+        """Wait for an exposure, and give its begin (TAI).
+
+        Raises
+        ------
+        CameraError
+            If it was aborted.
+        """
+        self._aborted.clear()
+        begin = self._now().tai
+        if self._stop.is_set() or self._aborted.wait(time_s + readout_s):
+            raise CameraError(f"the exposure of {time_s:g} s was aborted")
+        return begin
+
+    def abort(self) -> None:
+        """End the exposure under way, if there is one."""
+        self._aborted.set()

@@ -1,0 +1,118 @@
+"""What a recipe may say to the simulated camera. Every effect is switched off by 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import frozen
+
+from latcal.plugin import option
+
+if TYPE_CHECKING:
+    from astropy.units import Quantity
+
+
+def _not_negative(_: Any, attribute: Any, value: Any) -> None:
+    number = value if isinstance(value, int | float) else value.value
+    if number < 0:
+        raise ValueError(f"{attribute.name} of {value} is not 0 or more", "write 0 to switch it off")
+
+
+def _percent(_: Any, attribute: Any, value: Any) -> None:
+    if not 0 <= value.to_value("%") <= 20:
+        raise ValueError(f"{attribute.name} of {value} is not between 0 % and 20 %", "write '2 %'")
+
+
+def _bits(_: Any, attribute: Any, value: int) -> None:
+    if not 8 <= value <= 30:
+        raise ValueError(f"{attribute.name} of {value} is not between 8 and 30", "write 18")
+
+
+@frozen
+class SimulatedOptions:
+    """Options of the simulated camera.
+
+    Notes
+    -----
+    Each default says its source: LATISS, LSSTCam and DECam figures are collected in docs/physics.md; *assumed* is
+    latcal's choice.
+    """
+
+    seed: int = option(0, help="Number that all of the sensor and of its noise follows from.", validator=_not_negative)
+    clock: Literal["simulated", "real"] = option(
+        "simulated", help="Whether exposure times only add up, from now on, or are waited for."
+    )
+    truth: Path | None = option(None, help="Folder to write what is true of each detector to, as FITS; none if left out.")
+    gain_scatter: Quantity = option(
+        "2 %", unit="%", validator=_percent, help="Rms of true over nominal gain (LATISS overscans over nominal)."
+    )
+    read_noise_factor: float = option(
+        1.03, validator=_not_negative, help="Mean of true over nominal read noise (LATISS); 0 for no read noise."
+    )
+    read_noise_scatter: Quantity = option(
+        "2 %", unit="%", validator=_percent, help="Rms of true over nominal read noise (LATISS)."
+    )
+    lowest_pedestal: Quantity = option(
+        "8400 adu", unit="adu", validator=_not_negative, help="Lowest pedestal of an amplifier (LATISS headers)."
+    )
+    highest_pedestal: Quantity = option(
+        "22500 adu", unit="adu", validator=_not_negative, help="Highest pedestal of an amplifier (LATISS headers)."
+    )
+    pedestal_drift: Quantity = option(
+        "0.5 adu", unit="adu", validator=_not_negative, help="Rms of the pedestal from frame to frame (assumed)."
+    )
+    bias_structure: Quantity = option(
+        "3 electron",
+        unit="electron",
+        validator=_not_negative,
+        help="Rms of the fixed row and column patterns, which no overscan sees (assumed).",
+    )
+    dark_current: Quantity = option(
+        "0.02 electron/s", unit="electron/s", validator=_not_negative, help="Dark current at -100 C (LSSTCam ITL sensors)."
+    )
+    dark_delay: Quantity = option(
+        "0.01 s", unit="s", validator=_not_negative, help="Dark time beyond the exposure time (LATISS headers)."
+    )
+    hot_pixels: Quantity = option(
+        "0.01 %", unit="%", validator=_percent, help="Part of the pixels that are hot (assumed)."
+    )
+    lowest_hot_rate: Quantity = option(
+        "4 electron/s", unit="electron/s", validator=_not_negative, help="Rate of the faintest hot pixel (assumed)."
+    )
+    highest_hot_rate: Quantity = option(
+        "200 electron/s", unit="electron/s", validator=_not_negative, help="Rate of the brightest hot pixel (assumed)."
+    )
+    cosmic_rays: Quantity = option(
+        "2 / (cm2 min)",
+        unit="1 / (cm2 min)",
+        validator=_not_negative,
+        help="Cosmic rays per area and dark time (DECam darks have 2.2, muons at the site 1.5).",
+    )
+    prnu: Quantity = option(
+        "0.4 %", unit="%", validator=_percent, help="Rms response from pixel to pixel (LSST prototype sensors)."
+    )
+    vignetting: Quantity = option(
+        "2.5 %", unit="%", validator=_percent, help="Smooth illumination, centre and corners against the mean (LATISS)."
+    )
+    lamp: Quantity = option(
+        "3600 electron/s", unit="electron/s", validator=_not_negative, help="Light of a flat (LATISS pairs, DMTN-101)."
+    )
+    lamp_noise: Quantity = option(
+        "0.1 %", unit="%", validator=_percent, help="Rms of the lamp from exposure to exposure (assumed)."
+    )
+    lamp_drift: Quantity = option(
+        "0.2 %", unit="%", validator=_percent, help="Brightening of the lamp in 10 minutes of exposures (assumed)."
+    )
+    shutter_delay: Quantity = option(
+        "0 s", unit="s", help="How much longer than asked the light falls in; negative for shorter (an ideal shutter)."
+    )
+    adc_bits: int = option(18, validator=_bits, help="Bits of the converter: where raw numbers end (LSST video chain).")
+
+    def __attrs_post_init__(self) -> None:
+        for low, high in (
+            (self.lowest_pedestal, self.highest_pedestal),
+            (self.lowest_hot_rate, self.highest_hot_rate),
+        ):
+            if low > high:
+                raise ValueError(f"{low} is not below {high}", "write the lower one as the lowest")

@@ -1,0 +1,150 @@
+"""``latcal plan``: print what recipes would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from latcal.cli.arguments import columns, load, plans, recipes_argument, settings_option, without_option
+
+if TYPE_CHECKING:
+    from latcal.model.rules import CheckedRule
+    from latcal.model.steps import BudgetLine, Plan, Step
+    from latcal.plugin.registry import Registry
+
+
+@click.command("plan")
+@recipes_argument
+@click.option("--preflight", is_flag=True, help="Ask camera and store too what only they can answer.")
+@settings_option
+@without_option
+def command(names: tuple[str, ...], preflight: bool, settings: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """Print what recipes would do, doing nothing.
+
+    The steps, the rules, the noise budget, and the camera time.
+
+    With --preflight camera and store are opened, nothing is moved or written, and every product that the run would
+    use is looked up.
+    """
+    registry = load(without)
+    planned = plans(names, registry, settings)
+    for number, plan in enumerate(planned):
+        if number:
+            click.echo()
+        for line in plan_lines(plan, registry):
+            click.echo(line)
+    if preflight:
+        for plan in planned:
+            _preflight(plan, registry)
+
+
+def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
+    """Write a plan: what it comes from, its steps, its noise budget, its cost."""
+    from latcal.plugin.wording import counted, duration, file_size
+
+    recipe = plan.recipe
+    yield recipe.title or recipe.name
+    yield f"  recipe      {recipe.name}, digest {recipe.digest[:12]}" + "".join(f", with {s}" for s in recipe.settings)
+    yield f"  instrument  {plan.instrument.name}, {counted(len(plan.instrument.detectors), 'detector')}"
+    yield f"  camera      {recipe.camera.use}"
+    yield f"  store       {recipe.store.use}"
+    yield f"  executor    {plan.executor.use}"
+    yield "steps"
+    yield from _steps(plan, registry)
+    yield from _rules(plan)
+    if plan.budget:
+        yield "noise budget (expected noise over that of one frame)"
+        yield from (f"  {line}" for line in _budget(plan))
+    most = "at most " if plan.estimate.at_most else ""
+    yield f"camera time {most}{duration(plan.estimate.camera_s)}, raw frames {file_size(plan.estimate.raw_bytes)}"
+    yield from (f"note: {remark}" for remark in plan.remarks)
+
+
+def _steps(plan: Plan, registry: Registry) -> Iterator[str]:
+    from latcal.model.steps import Build, Certify, Take, Verify
+
+    describe = _describer(plan, registry)
+    for group in _groups(plan.steps):
+        first, last = group[0], group[-1]
+        number, text = str(first.id), str(first)
+        if isinstance(first, Take) and isinstance(last, Take) and first is not last:
+            number = f"{first.id}-{last.id}"
+            text = text.replace(f"{first.position}/{first.of}", f"{first.position} to {last.position} of {first.of}", 1)
+        how = describe(first) if isinstance(first, Build | Verify) else ""
+        yield f"  {number:>7}  {text}" + (f"  ({how})" if how else "")
+        if isinstance(first, Certify) and plan.stages[first.stage].stage.verify.waiver:
+            yield f"  {'':>7}  UNVERIFIED: {plan.stages[first.stage].stage.verify.waiver}"
+
+
+def _groups(steps: tuple[Step, ...]) -> Iterator[list[Step]]:
+    """Put exposures alike that follow one another together; every other step stands alone."""
+    from itertools import groupby
+
+    from latcal.model.steps import Take
+
+    def alike(step: Step) -> tuple[object, ...]:
+        if isinstance(step, Take):
+            return step.sequence, step.time_s, step.level, step.discarded, step.probe
+        return (step.id,)
+
+    for _, group in groupby(steps, alike):
+        yield list(group)
+
+
+def _describer(plan: Plan, registry: Registry) -> Callable[[Step], str]:
+    """Ask the executor, opened but not entered, how it will run a step."""
+    import threading
+    from pathlib import Path
+
+    from astropy.time import Time
+
+    from latcal.plugin.declarations import World
+
+    named = registry.named("executor", plan.executor.use)
+    world = World(plan.instrument, lambda: Time.now().tai, "plan", threading.Event(), Path())
+    executor = registry.call(named, named.declaration.open, plan.executor.options, world)
+    return lambda step: str(registry.call(named, executor.describe, step))
+
+
+def _rules(plan: Plan) -> Iterator[str]:
+    rows = [
+        (f"  {planned.stage.kind}", checked.rule.name.upper(), checked.limit_text + _softened(checked))
+        for planned in plan.stages
+        for checked in planned.rules
+    ]
+    if rows:
+        yield "rules"
+        yield from columns(rows)
+
+
+def _softened(checked: CheckedRule) -> str:
+    return "  (advisory)" if checked.rule.advisory else ""
+
+
+def _budget(plan: Plan) -> Iterator[str]:
+    rows = []
+    for line in plan.budget:
+        excess = "known at preflight" if line.excess is None else f"{100 * line.excess:+.1f} %"
+        limit = f"limit {100 * line.limit:.3g} %"
+        rows.append((f"{line.kind} {line.rule.upper()}", line.case, excess, limit, _remark(line)))
+    return columns(rows)
+
+
+def _remark(line: BudgetLine) -> str:
+    if line.excess is None or abs(line.excess) <= line.limit:
+        return line.note
+    from latcal.plugin.wording import counted
+
+    more = "no number of frames would do" if line.more is None else f"{counted(line.more, 'more frame')} would do"
+    return f"WILL FAIL: {more}" + (f"; {line.note}" if line.note else "")
+
+
+def _preflight(plan: Plan, registry: Registry) -> None:
+    from latcal.engine.running import check_ready
+
+    needs = check_ready(plan, registry).needs
+    click.echo(f"{plan.recipe.name} is ready")
+    for need in needs:
+        click.echo(f"  stages.{need.stage} uses {need.ref} from {need.collection}")

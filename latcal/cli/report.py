@@ -1,0 +1,68 @@
+"""``latcal report``: print an old run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latcal.cli.arguments import load, opened_store, store_option, without_option
+from latcal.errors import StoreError, Where
+
+if TYPE_CHECKING:
+    from latcal.model.report import Event
+
+
+@click.command("report")
+@click.argument("run", metavar="FILE.jsonl|RUN")
+@store_option
+@without_option
+@click.pass_context
+def command(ctx: click.Context, run: str, store: str, without: tuple[str, ...]) -> None:
+    """Print an old run again, as the console did.
+
+    From the file of the jsonl reporter, or from a store by the name of the run.
+
+    The exit code is that of the run.
+    """
+    from latcal.builtin.reporters.console import lines
+    from latcal.model.report import fold
+
+    if Path(run).is_file():
+        text, name = Path(run).read_text(encoding="utf-8", errors="replace"), run
+    else:
+        name = "events.jsonl"
+        with opened_store(store, load(without)) as opened:
+            text = opened.read_report(run, name)
+    if not text:
+        raise StoreError(f"{run}: is empty, so there is no run to print")
+    report = fold(parsed(text, name))
+    for line in lines(report):
+        click.echo(line.text)
+    ctx.exit(report.exit_code)
+
+
+def parsed(text: str, name: str) -> Iterator[Event]:
+    """Read events, one per line; a last line that was cut off is left out.
+
+    Raises
+    ------
+    StoreError
+        At the first line that is not an event.
+    """
+    from latcal.formats.journal import from_json
+    from latcal.model.report import RunStarted
+
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        try:
+            event = from_json(line)
+        except StoreError as error:
+            if not line.endswith("\n") and number > 1:
+                return
+            raise StoreError(f"{Where(name, number, 1)}: {error}") from error
+        if (number == 1) != isinstance(event, RunStarted):
+            what = f"{type(event).__name__} is not where a run begins and it alone (give the lines of one run, all of them)"
+            raise StoreError(f"{Where(name, number, 1)}: {what}")
+        yield event

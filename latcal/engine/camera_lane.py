@@ -1,0 +1,180 @@
+"""The camera lane: take exposures one after another, and never wait for processing unless a stage says so."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+from queue import Full, Queue
+
+from attrs import define
+
+from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
+from latcal.engine.preflight import request
+from latcal.engine.preparing import prepare
+from latcal.errors import BuildError, CameraError, LatcalError, NotReady, Problem
+from latcal.model.frames import Frame
+from latcal.model.geometry import Preparation
+from latcal.model.report import Exposed, Ingested, Solved, Status
+from latcal.model.steps import Take
+from latcal.numerics import exposure as solving
+from latcal.plugin.declarations import Camera, CameraDescription, Store
+from latcal.plugin.registry import Registry
+
+BEHIND = 2
+"""Exposures that the writer may be behind the camera; house rule: it bounds memory."""
+
+
+@define(eq=False)
+class CameraLane:
+    """Takes, and the writer that follows it.
+
+    Parameters
+    ----------
+    limits : CameraDescription or None
+        Shortest and longest times, for levels that are solved.
+    """
+
+    ledger: Ledger
+    registry: Registry
+    camera: Camera
+    store: Store
+    limits: CameraDescription | None
+    queue: Queue[tuple[Take, tuple[Frame, ...]] | None]
+    begun: set[str]
+    solved: dict[tuple[str, str], float]
+
+    def expose(self) -> None:
+        """Do every Take of the plan in order, then tell the writer that there is no more."""
+        try:
+            for step in self.ledger.plan.steps:
+                if isinstance(step, Take):
+                    self._take(step)
+        finally:
+            self._pass(None)
+
+    def _take(self, take: Take) -> None:
+        ledger = self.ledger
+        if not self._released(take) or ledger.stop.is_set():
+            ledger.end(take.id, Status.SKIPPED, INTERRUPTED, 130)
+            return
+        unwanted = ledger.wanted(take)
+        if unwanted:
+            ledger.end(take.id, Status.SKIPPED, unwanted)
+            return
+        ledger.start(take.id)
+        try:
+            time_s = self._time(take)
+            if take.sequence not in self.begun:
+                self.begun.add(take.sequence)
+                for _ in self.registry.hook("latcal_before_take", step=take, camera=self.camera):
+                    pass
+            frames = self._frames(take, time_s)
+        except LatcalError as error:
+            ledger.fail(take.id, error)
+            return
+        exposure = frames[0].exposure
+        ledger.exposures[take.id] = exposure
+        ledger.emit(Exposed(take.id, exposure.id, exposure.time_s, exposure.setup, ledger.elapsed))
+        self._pass((take, frames))
+
+    def _frames(self, take: Take, time_s: float) -> tuple[Frame, ...]:
+        """Take one exposure; see that every detector asked for has answered, with this exposure."""
+        named = self.registry.named("camera", self.ledger.plan.recipe.camera.use)
+        asked = request(self.ledger.plan, take, self.ledger.numbers[take.index], time_s)
+        frames: tuple[Frame, ...] = tuple(self.registry.call(named, self.camera.take, asked))
+        came = {frame.detector.id for frame in frames}
+        missing = sorted(set(take.detectors) - came)
+        if missing or not frames:
+            raise CameraError(f"exposure {asked.number}: no frame of detector {', '.join(map(str, missing))} came")
+        strange = [frame.exposure.id for frame in frames if frame.exposure.id != asked.number]
+        if strange:
+            raise CameraError(f"exposure {asked.number}: the camera gave exposure {strange[0]}")
+        return frames
+
+    def _pass(self, item: tuple[Take, tuple[Frame, ...]] | None) -> None:
+        while not self.ledger.broken:
+            try:
+                self.queue.put(item, timeout=POLL_S)
+            except Full:
+                continue
+            return
+
+    def _released(self, take: Take) -> bool:
+        """Wait for every earlier stage that says ``wait: true``."""
+        steps = self.ledger.plan.steps[: take.id]
+        waits = tuple(step.id for step in steps if not isinstance(step, Take) and self.ledger.planned(step).stage.wait)
+        return self.ledger.wait_for(partial(self.ledger.ended, waits))
+
+    def _time(self, take: Take) -> float:
+        """Give the exposure time, solved from the probes where a level was asked for."""
+        if take.time_s is not None:
+            return take.time_s
+        plan = self.ledger.plan
+        probes = [
+            step for step in plan.steps if isinstance(step, Take) and step.sequence == take.sequence and step.probe
+        ]
+        before = [step for step in probes if step.id < take.id]
+        if not self.ledger.wait_for(partial(self.ledger.ended, tuple(step.id for step in before))):
+            raise CameraError(INTERRUPTED)
+        measured = [self._probe(step) for step in before]
+        levels = [g.level for g in plan.recipe.sequences[take.sequence].exposures if g.level]
+        gain = statistics.median(a.gain for d in plan.instrument.detectors for a in d.amplifiers)
+        full = plan.instrument.full_well
+        shortest, longest = (self.limits.shortest_s, self.limits.longest_s) if self.limits else (0.0, 3600.0)
+        try:
+            if take.probe:
+                brightest = max(level.electrons(gain, full) for level in levels)
+                return solving.second_probe(measured[0], full, brightest, shortest, longest)
+            level = take.level
+            key = (take.sequence, str(level))
+            if level is not None and key not in self.solved:
+                target = level.electrons(gain, full)
+                self.solved[key] = solving.solve(measured, target, ceiling=full, shortest=shortest, longest=longest)
+                pairs = tuple((probe.time_s, probe.level) for probe in measured)
+                self.ledger.emit(Solved(take.sequence, str(level), self.solved[key], pairs))
+            return self.solved[key]
+        except BuildError as error:
+            raise NotReady([Problem(f"no time for {take.level}: {error}", path=take.sequence)]) from error
+
+    def _probe(self, step: Take) -> solving.Probe:
+        """Give time and level of a probe, the level being the median over detectors and amplifiers."""
+        with self.ledger.changing():
+            prepared = [parts for (take, _, _), parts in self.ledger.prepared.items() if take == step.id]
+        levels = [frame.level for parts in prepared for frame in parts.values()]
+        if not levels:
+            raise NotReady([Problem(f"probe {step.position} did not arrive", path=step.sequence)])
+        return solving.Probe(self.ledger.exposures[step.id].time_s, statistics.median(levels))
+
+    def write(self) -> None:
+        """Store and prepare each exposure as it comes, until there is no more."""
+        while (item := self.queue.get()) is not None:
+            take, frames = item
+            try:
+                self._ingest(take, frames)
+            except LatcalError as error:
+                self.ledger.fail(take.id, error)
+
+    def _ingest(self, take: Take, frames: tuple[Frame, ...]) -> None:
+        ledger = self.ledger
+        store = self.registry.named("store", ledger.plan.recipe.store.use)
+        wanted = self._preparations(take)
+        sums, levels, prepared = {}, {}, {}
+        for frame in frames:
+            stored: Frame = self.registry.call(store, self.store.ingest, frame)
+            sums[frame.detector.name] = stored.checksum
+            for preparation in wanted:
+                parts = prepare(stored, preparation, ledger.scratch)
+                prepared[take.id, frame.detector.id, preparation] = parts
+                levels[frame.detector.name] = next(iter(parts.values())).detector_level
+        with ledger.changing():
+            ledger.prepared.update(prepared)
+            ledger.checksums[take.id] = sums
+        ledger.emit(Ingested(take.id, frames[0].exposure.id, sums, levels))
+        ledger.end(take.id, Status.DONE)
+
+    def _preparations(self, take: Take) -> tuple[Preparation, ...]:
+        """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""
+        if take.discarded:
+            return ()
+        stages = [planned for planned in self.ledger.plan.stages if take.sequence in planned.stage.frames]
+        return tuple(dict.fromkeys(planned.preparation for planned in stages))

@@ -1,0 +1,169 @@
+"""What planning refuses: faults of meaning that need the instrument, the camera or the whole plan."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from latcal.errors import Problem
+from latcal.model.frames import Setup
+from latcal.model.geometry import Instrument
+from latcal.model.recipe import Recipe, Sequence, Stage
+from latcal.model.steps import Build, Certify, FromStep, Plan, PlannedStage, Verify
+from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
+from latcal.plugin.declarations import CameraDescription
+from latcal.plugin.registry import Registry
+
+
+def _at(recipe: Recipe, *path: str | int, what: str, hint: str) -> Problem:
+    return Problem(what, hint, recipe.marks.at(path), ".".join(str(part) for part in path))
+
+
+def _among(word: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, known, 1, 0.4)
+    return f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known) or 'none'}"
+
+
+def before(
+    recipe: Recipe, registry: Registry, instrument: Instrument, camera: CameraDescription | None
+) -> Iterator[Problem]:
+    """Check sequences and stages against instrument and camera."""
+    for sequence in recipe.sequences.values():
+        yield from _sequence(recipe, sequence, instrument, camera)
+        if not any(sequence.name in stage.frames for stage in recipe.stages):
+            what = "no stage lists it, so it would never be taken"
+            yield _at(
+                recipe, "sequences", sequence.name, what=what, hint="name it in the frames of a stage, or remove it"
+            )
+    for index, stage in enumerate(recipe.stages):
+        yield from _stage(recipe, registry, instrument, index, stage)
+
+
+def _sequence(
+    recipe: Recipe, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
+) -> Iterator[Problem]:
+    for key, known in (("filter", instrument.filters), ("grating", instrument.gratings)):
+        value = getattr(sequence, key)
+        if value is not None and value not in known:
+            what = f"{value!r} is not a {key} of {instrument.name}"
+            yield _at(recipe, "sequences", sequence.name, key, what=what, hint=_among(value, known))
+    path = ("sequences", sequence.name, "exposures")
+    if camera and camera.images is not None and sequence.image not in camera.images:
+        what = f"the camera {recipe.camera.use!r} takes no {sequence.image!r}"
+        yield _at(
+            recipe,
+            "sequences",
+            sequence.name,
+            "image",
+            what=what,
+            hint=_among(sequence.image, tuple(sorted(camera.images))),
+        )
+    if camera:
+        for time in sorted(set(sequence.exposures.times_s)):
+            if not camera.shortest_s <= time <= camera.longest_s:
+                what = f"{time:g} s is not a time that the camera can expose"
+                yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
+    for level in {group.level for group in sequence.exposures.groups if group.level}:
+        gain = min(a.gain for d in instrument.detectors for a in d.amplifiers)
+        if level.electrons(gain, instrument.full_well) >= instrument.full_well:
+            what = f"{level} is not below full well, {instrument.full_well:g} electron"
+            yield _at(recipe, *path, what=what, hint="write a lower level, such as '50 % of full well'")
+
+
+def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: int, stage: Stage) -> Iterator[Problem]:
+    named = registry.named("calibration", stage.kind)
+    kind = named.declaration
+    sequences = tuple(recipe.sequences[name] for name in stage.frames)
+    for detector in stage.detectors:
+        if detector not in [one.id for one in instrument.detectors]:
+            ids = ", ".join(str(one.id) for one in instrument.detectors)
+            what = f"{detector} is not a detector of {instrument.name}"
+            yield _at(recipe, "stages", index, "detectors", what=what, hint=f"there is {ids}")
+    setups = {Setup(filter=s.filter, grating=s.grating).only(kind.setup) for s in sequences}
+    if len(setups) > 1:
+        words = " and ".join(sorted(str(setup) or "none" for setup in setups))
+        what = f"frames of different setups ({words}) are not one {stage.kind}"
+        yield _at(recipe, "stages", index, "frames", what=what, hint="write one stage for each setup")
+    for fault in registry.call(named, kind.check, sequences, stage.options):
+        what, hint = (fault, "") if isinstance(fault, str) else fault
+        yield _at(recipe, "stages", index, stage.verb, what=what, hint=hint)
+    count = sum(len(sequence.exposures) for sequence in sequences)
+    if stage.at_least is not None and stage.at_least > count:
+        what = f"{stage.at_least} is more than the {count} exposures of its frames"
+        yield _at(recipe, "stages", index, "at_least", what=what, hint=f"write at most {count}")
+    preparation = registry.call(named, kind.preparation, stage.options) or instrument.preparation
+    for key, models in (("serial", SERIAL_MODELS), ("parallel", PARALLEL_MODELS)):
+        if getattr(preparation, key) not in models:
+            what = f"{getattr(preparation, key)!r} is not a model of the {key} overscan"
+            yield _at(recipe, "stages", index, "options", "overscan", what=what, hint=f"there is {', '.join(models)}")
+
+
+def after(plan: Plan, registry: Registry) -> Iterator[Problem]:
+    """Check what only the whole plan shows: needs without source, counts that never refuse, clashes."""
+    for step in plan.steps:
+        if isinstance(step, Build | Verify):
+            yield from _needs(plan, registry, step)
+    for planned in plan.stages:
+        if planned.stage.verb != "measure" or planned.rules:
+            yield from _counts(plan, planned)
+    yield from _clashes(plan)
+
+
+def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Problem]:
+    stage = plan.stages[step.stage].stage
+    named = registry.named("calibration", step.kind)
+    missing = registry.call(named, named.declaration.needs, stage.options) - set(step.needs)
+    if isinstance(step, Build) or stage.verb != "make":
+        for kind in sorted(missing):
+            what = f"{step.kind} needs a {kind}, and nothing before it makes one"
+            hint = f"add {{make: {kind}, ...}} before it, or name collections that hold one"
+            yield _at(plan.recipe, "stages", step.stage, stage.verb, what=what, hint=hint)
+    mine = plan.stages[step.stage].preparation
+    for kind, source in step.needs.items():
+        if isinstance(source, FromStep) and isinstance(step, Build):
+            made = plan.steps[source.step]
+            if isinstance(made, Build) and plan.stages[made.stage].preparation != mine:
+                what = f"{step.kind} and the {kind} it uses do not have the same overscan models"
+                yield _at(plan.recipe, "stages", step.stage, "options", what=what, hint="write the same in both stages")
+
+
+def _counts(plan: Plan, planned: PlannedStage) -> Iterator[Problem]:
+    """Refuse a count that could never be reached: it would accept anything."""
+    stage, accept = planned.stage, planned.acceptance
+    if stage.verify.waiver:
+        return
+    detectors = [plan.instrument.detector(d) for d in planned.detectors]
+    here = ("stages", planned.index, "accept") if stage.accept else ("accept",)
+    exposures = sum(len(plan.recipe.sequences[name].exposures) for name in stage.frames)
+    limits = accept.limits(len(detectors), min(len(d.amplifiers) for d in detectors), exposures)
+    for key, limit, there, what in (
+        ("amplifiers", limits.amplifiers, min(len(d.amplifiers) for d in detectors), "amplifiers of a detector"),
+        ("detectors", limits.detectors, len(detectors), "detectors"),
+        ("exposures", limits.exposures, exposures, f"exposures of {stage.kind}"),
+    ):
+        if limit > there:
+            text = f"{limit} is more than the {there} {what}: nothing could ever be refused"
+            yield _at(plan.recipe, *here, key, what=text, hint=f"write at most {there}")
+    if not any(not checked.rule.advisory for checked in planned.rules):
+        text = f"no rule judges {stage.kind}: nothing is certified unverified by silence"
+        hint = "write a rule, or verify: {waived_by: NAME, reason: WHY}"
+        yield _at(plan.recipe, "stages", planned.index, stage.verb, what=text, hint=hint)
+
+
+def _clashes(plan: Plan) -> Iterator[Problem]:
+    """Refuse two certificates of one plan for the same kind, detector, setup, collection and time."""
+    certifies = [step for step in plan.steps if isinstance(step, Certify)]
+    for number, step in enumerate(certifies):
+        for other in certifies[:number]:
+            mine, theirs = plan.stages[step.stage], plan.stages[other.stage]
+            if (
+                step.kind == other.kind
+                and mine.setup == theirs.setup
+                and set(mine.detectors) & set(theirs.detectors)
+                and step.certificate.into == other.certificate.into
+                and step.certificate.valid.overlaps(other.certificate.valid)
+            ):
+                what = f"another {step.kind} goes into {step.certificate.into} for the same time (stages.{other.stage})"
+                yield _at(
+                    plan.recipe, "stages", step.stage, "make", what=what, hint="write certify: with another collection"
+                )

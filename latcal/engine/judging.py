@@ -1,0 +1,73 @@
+"""Turn the measurements of a stage into a verdict, and into what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from attrs import evolve
+
+from latcal.engine.planning import budget_lines
+from latcal.formats.columns import measurements_ecsv
+from latcal.formats.journal import verdict_json
+from latcal.model import verdicts
+from latcal.model.measurements import Measurements
+from latcal.model.steps import PlannedStage, Take
+from latcal.model.verdicts import Verdict
+from latcal.plugin.registry import Registry
+
+
+def waived(planned: PlannedStage, measured: Measurements) -> Verdict:
+    """Give the verdict of a stage whose verification was waived by name: nothing was judged."""
+    stage = planned.stage
+    amplifiers = min(len(names) for names in measured.amplifiers)
+    limits = planned.acceptance.limits(len(measured.detectors), amplifiers, len(measured.exposures))
+    return Verdict(
+        stage.kind, True, measured.exposures, measured.detectors, amplifiers, limits, (), (), (), stage.verify.waiver
+    )
+
+
+def judge(
+    registry: Registry,
+    planned: PlannedStage,
+    measured: Measurements,
+    takes: tuple[Take, ...],
+    frames: dict[str, int],
+) -> Verdict:
+    """Apply the rules in force; where they refuse for noise, say how many more frames would pass.
+
+    Parameters
+    ----------
+    frames : mapping of str to int
+        How many frames made each product that was used.
+    """
+    verdict = verdicts.judge(planned.stage.kind, planned.rules, planned.acceptance, measured)
+    if verdict.accepted:
+        return verdict
+    decisive = {tally.rule for tally in verdict.tallies if tally.decisive}
+    lines = [line for line in budget_lines(registry, planned, takes, frames) if line.rule in decisive]
+    more = [line.more for line in lines if line.more is not None]
+    if more and max(more) > 0:
+        count = max(more)
+        return evolve(verdict, remedy=f"{count} more frame{'s' if count > 1 else ''} would do")
+    return verdict
+
+
+def numbers(measured: Measurements) -> dict[str, Mapping[str, float]]:
+    """Give median, least and greatest of every metric, for the report."""
+    found: dict[str, Mapping[str, float]] = {}
+    for name, values in measured.values.items():
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            found[name] = {
+                "median": float(np.median(finite)),
+                "least": float(finite.min()),
+                "greatest": float(finite.max()),
+            }
+    return found
+
+
+def report_files(planned: PlannedStage, measured: Measurements, verdict: Verdict) -> dict[str, str]:
+    """Give the files that a store keeps of a verification, by name."""
+    stem = f"{planned.index}_{planned.stage.verb}_{planned.stage.kind}"
+    return {f"{stem}_verdict.json": verdict_json(verdict), f"{stem}_measurements.ecsv": measurements_ecsv(measured)}

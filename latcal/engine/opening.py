@@ -1,0 +1,75 @@
+"""Open a store outside of a run: to look products up, or to embed latcal's numerics in another program."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from latcal.engine.running import Clock, system_clock
+from latcal.errors import Problem, RecipeError
+from latcal.formats.structure import structure
+from latcal.formats.tree import Tree
+from latcal.model.geometry import Instrument
+from latcal.plugin.declarations import Store, World
+from latcal.plugin.registry import Registry
+
+
+def open_store(
+    use: str,
+    registry: Registry,
+    *,
+    instrument: Instrument | None = None,
+    now: Clock = system_clock,
+    **options: Any,
+) -> Store:
+    """Open a store by the name of its declaration, as a recipe would.
+
+    Parameters
+    ----------
+    use : str
+        ``folder``, say.
+    instrument : Instrument, optional
+        Wanted only to read raw frames back.
+    **options
+        The store's options, as a recipe writes them: ``root="./store"``.
+
+    Returns
+    -------
+    Store
+        A context manager; opening writes nothing.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such store, or an option is not one.
+    """
+    named = registry.named("store", use)
+    try:
+        typed = structure(Tree(dict(options)), named.declaration.options)
+    except RecipeError as error:
+        paths = (evolve(problem, path=f"{use}.{problem.path}".rstrip(".")) for problem in error.problems)
+        raise RecipeError(paths) from error
+    world = World(instrument, now, "", threading.Event(), Path())
+    store: Store = registry.call(named, named.declaration.open, typed, world)
+    return store
+
+
+def parse_store(text: str) -> tuple[str, dict[str, str]]:
+    """Read ``folder:root=./store``, or a bare path, which is the root of a folder store.
+
+    Raises
+    ------
+    RecipeError
+        If an option has no ``=``.
+    """
+    use, colon, rest = text.partition(":")
+    if not colon or "/" in use or "\\" in use:
+        return "folder", {"root": text}
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    bad = [key for key, equals, _ in pairs if not equals]
+    if bad:
+        raise RecipeError([Problem(f"{bad[0]!r} in {text!r} is not an option", "write 'folder:root=./store'")])
+    return use, {key: value for key, _, value in pairs}

@@ -1,0 +1,324 @@
+"""Plan a recipe: settle every step before anything opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import evolve, field, mutable
+
+from latcal.engine import checking
+from latcal.errors import Problem, RecipeError
+from latcal.model import rules as rule_language
+from latcal.model.frames import Setup
+from latcal.model.geometry import Instrument
+from latcal.model.recipe import Recipe, Sequence, Stage, Use
+from latcal.model.rules import CheckedRule, Rule
+from latcal.model.steps import (
+    BudgetLine,
+    Build,
+    Certify,
+    Estimate,
+    FromCollections,
+    FromStep,
+    Plan,
+    PlannedStage,
+    Source,
+    Step,
+    Take,
+    Verify,
+    takes_of,
+)
+from latcal.plugin.declarations import CalibrationType, CameraDescription, Outlook
+from latcal.plugin.registry import Registry
+
+PROBES = 2
+"""Probe exposures before a sequence that asks for levels: the level has two unknowns (docs/physics.md)."""
+
+FIRST_PROBE_S = 1.0
+"""Time of the first probe [s]; our choice, short enough for any flat lamp that is not dangerous to the sensor."""
+
+LARGE_SENSOR = 1_000_000
+"""Pixels from which small arrays no longer hide what a process costs; our measurement (docs/architecture.md)."""
+
+
+@mutable
+class _Draft:
+    """A plan while it is written."""
+
+    recipe: Recipe
+    registry: Registry
+    instrument: Instrument
+    camera: CameraDescription | None
+    steps: list[Step] = field(factory=list)
+    stages: list[PlannedStage] = field(factory=list)
+    takes: dict[str, tuple[int, ...]] = field(factory=dict)
+    made: dict[tuple[str, str], int] = field(factory=dict)
+    exposures: int = 0
+
+
+def load_instrument(recipe: Recipe, registry: Registry) -> Instrument:
+    """Load the instrument that a recipe names, or the file that it points to.
+
+    Raises
+    ------
+    RecipeError
+        If there is none of that name, or the file cannot be read.
+    """
+    from latcal.formats.instruments import read_instrument
+
+    where = recipe.marks.at(("instrument",))
+    name = recipe.instrument
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(recipe.folder) / name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"{name!r} is not a file that can be read: {error}"
+            raise RecipeError([Problem(what, "name an instrument file", where, "instrument")]) from error
+        return read_instrument(text, str(path))
+    if name not in registry.names("instrument"):
+        hint = registry.suggestion("instrument", name)
+        raise RecipeError([Problem(f"no plugin declares the instrument {name!r}", hint, where, "instrument")])
+    named = registry.named("instrument", name)
+    instrument: Instrument = registry.call(named, named.declaration.load)
+    return instrument
+
+
+def rules_in_force(recipe: Recipe, stage: Stage, kind: CalibrationType) -> tuple[Rule, ...]:
+    """Give the rules of a stage: the type's defaults, replaced or added to by name, some dropped or advisory."""
+    if stage.verify.waiver:
+        return ()
+    chosen = {rule.name: rule for rule in (*kind.rules, *recipe.rules.get(stage.kind, ()), *stage.rules)}
+    return tuple(
+        evolve(rule, advisory=rule.advisory or name in stage.verify.advisory)
+        for name, rule in chosen.items()
+        if name not in stage.verify.drop
+    )
+
+
+def stage_path(index: int, *keys: str | int) -> tuple[str | int, ...]:
+    """Give the path of a stage's key in the recipe."""
+    return ("stages", index, *keys)
+
+
+def _checked(draft: _Draft, index: int, stage: Stage, kind: CalibrationType) -> tuple[CheckedRule, ...]:
+    checked, problems = [], []
+    for rule in rules_in_force(draft.recipe, stage, kind):
+        try:
+            checked.append(rule_language.check(rule, kind.metrics))
+        except RecipeError as error:
+            where = draft.recipe.marks.at(stage_path(index, "rules", rule.name))
+            problems += [evolve(problem, where=where, path=f"rules.{rule.name}") for problem in error.problems]
+    if problems:
+        raise RecipeError(problems)
+    return tuple(checked)
+
+
+def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]) -> Iterator[Take]:
+    """Plan the exposures of a sequence: probes, then those to discard, then the others."""
+    setup = Setup(filter=sequence.filter, grating=sequence.grating)
+    wanted = list(sequence.exposures)
+    probes = PROBES if any(group.level for group in wanted) else 0
+    total = probes + sequence.discard + len(wanted)
+    for position in range(1, total + 1):
+        probe = position <= probes
+        group = wanted[max(position - 1 - probes - sequence.discard, 0)]
+        first_probe = FIRST_PROBE_S if position == 1 else None
+        yield Take(
+            id=len(draft.steps),
+            sequence=sequence.name,
+            index=draft.exposures,
+            position=position,
+            of=total,
+            image=sequence.image,
+            time_s=first_probe if probe else group.time_s,
+            level=group.level,
+            setup=setup,
+            detectors=detectors,
+            discarded=probes < position <= probes + sequence.discard,
+            probe=probe,
+        )
+
+
+def _take(draft: _Draft, name: str) -> tuple[int, ...]:
+    """Plan a sequence the first time that it is wanted; give the steps whose exposures are used."""
+    if name not in draft.takes:
+        recipe = draft.recipe
+        users = [stage for stage in recipe.stages if name in stage.frames]
+        every = tuple(detector.id for detector in draft.instrument.detectors)
+        wanted = {d for stage in users for d in (stage.detectors or every)}
+        detectors = tuple(d for d in every if d in wanted)
+        used = []
+        for take in _take_sequence(draft, recipe.sequences[name], detectors):
+            draft.steps.append(take)
+            draft.exposures += 1
+            if not (take.discarded or take.probe):
+                used.append(take.id)
+        draft.takes[name] = tuple(used)
+    return draft.takes[name]
+
+
+def _sources(draft: _Draft, stage: Stage, kinds: Iterable[str], setup: Setup) -> dict[str, Source]:
+    """Say where each needed kind comes from: an earlier step of this plan before any collection."""
+    sources: dict[str, Source] = {}
+    for kind in sorted(kinds):
+        keys = draft.registry.get("calibration", kind).setup
+        made = draft.made.get((kind, str(setup.only(keys))))
+        if made is not None:
+            sources[kind] = FromStep(made)
+        elif stage.collections:
+            sources[kind] = FromCollections(stage.collections)
+    return sources
+
+
+def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
+    registry, recipe = draft.registry, draft.recipe
+    named = registry.named("calibration", stage.kind)
+    kind: CalibrationType = named.declaration
+    takes = tuple(step for name in stage.frames for step in _take(draft, name))
+    first = recipe.sequences[stage.frames[0]]
+    whole = Setup(filter=first.filter, grating=first.grating)
+    setup = whole.only(kind.setup)
+    preparation = registry.call(named, kind.preparation, stage.options) or draft.instrument.preparation
+    planned = PlannedStage(
+        index=index,
+        stage=stage,
+        rules=_checked(draft, index, stage, kind),
+        acceptance=stage.accept or recipe.accept,
+        detectors=stage.detectors or tuple(detector.id for detector in draft.instrument.detectors),
+        setup=setup,
+        preparation=preparation,
+        at_least=stage.at_least or len(takes),
+    )
+    draft.stages.append(planned)
+    needs = _sources(draft, stage, registry.call(named, kind.needs, stage.options), whole)
+    product: Source | None = None
+    build = None
+    if stage.verb == "make":
+        build = Build(len(draft.steps), index, stage.kind, takes, needs)
+        draft.steps.append(build)
+        product = FromStep(build.id)
+    elif stage.verb == "check":
+        product = FromCollections(stage.collections)
+    references = evolve(stage, collections=stage.verify.collections or stage.collections)
+    beside = _sources(draft, references, registry.call(named, kind.needs, stage.options), whole)
+    draft.steps.append(Verify(len(draft.steps), index, stage.kind, takes, beside, product))
+    certificate = stage.certify or recipe.certify
+    if build and certificate:
+        draft.steps.append(Certify(len(draft.steps), index, stage.kind, build.id, certificate))
+        draft.made[stage.kind, str(setup)] = build.id
+
+
+def _estimate(draft: _Draft) -> Estimate:
+    overhead = draft.camera.overhead_s if draft.camera else draft.instrument.readout_s
+    longest = draft.camera.longest_s if draft.camera else 0.0
+    seconds, size = 0.0, 0
+    takes = [step for step in draft.steps if isinstance(step, Take)]
+    for take in takes:
+        seconds += overhead + (longest if take.time_s is None else take.time_s)
+        size += len(take.detectors) * (draft.camera.frame_bytes if draft.camera else 0)
+    return Estimate(seconds, any(take.time_s is None for take in takes), size)
+
+
+def _budget(draft: _Draft) -> Iterator[BudgetLine]:
+    """Ask every type what its noise rules are expected to see."""
+    counts = {step.id: len(step.takes) for step in draft.steps if isinstance(step, Build)}
+    for step in draft.steps:
+        if not isinstance(step, Verify):
+            continue
+        planned = draft.stages[step.stage]
+        frames = {
+            kind: counts[source.step]
+            for kind, source in ({**step.needs, step.kind: step.product} if step.product else step.needs).items()
+            if isinstance(source, FromStep)
+        }
+        yield from budget_lines(draft.registry, planned, takes_of(draft.steps, step.takes), frames)
+
+
+def budget_lines(
+    registry: Registry, planned: PlannedStage, takes: tuple[Take, ...], frames: dict[str, int]
+) -> tuple[BudgetLine, ...]:
+    """Give the noise budget of one stage.
+
+    Parameters
+    ----------
+    takes : tuple of Take
+        Whose exposures go in.
+    frames : mapping of str to int
+        How many frames made each product that is used, where that is known.
+    """
+    stage = planned.stage
+    named = registry.named("calibration", stage.kind)
+    times = tuple(take.time_s for take in takes if take.time_s is not None)
+    outlook = Outlook(times, stage.verb == "make", frames, stage.options, limits=_noise_limits(planned.rules))
+    in_force = {checked.rule.name for checked in planned.rules}
+    return tuple(
+        BudgetLine(planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note)
+        for one in registry.call(named, named.declaration.budget, outlook)
+        if one.rule in in_force
+    )
+
+
+def _noise_limits(rules: tuple[CheckedRule, ...]) -> dict[str, float]:
+    """Read from each rule on a noise what relative excess it allows, by trying values.
+
+    A rule that compares ``noise`` with one other metric is tried at noise = other x (1 + excess); its strain is
+    excess over limit where the rule is of the form ``abs(noise - other) <= limit * other``.
+    """
+    import numpy as np
+
+    limits = {}
+    for checked in rules:
+        others = checked.names - {"noise"}
+        if "noise" in checked.names and len(others) == 1:
+            tried = 0.01
+            values = {"noise": np.array([1.0 + tried]), next(iter(others)): np.array([1.0])}
+            strain = float(checked.strain(values)[0])
+            if 0 < strain < np.inf:
+                limits[checked.rule.name] = round(tried / strain, 9)
+    return limits
+
+
+def plan(recipe: Recipe, registry: Registry) -> Plan:
+    """Settle every step of a recipe, opening neither shutter nor store.
+
+    Raises
+    ------
+    RecipeError
+        With every fault of meaning: a filter that the instrument has not, a product that nothing makes, a count that
+        could never refuse; each at its line.
+    PluginError
+        If a plugin misbehaves.
+    """
+    instrument = load_instrument(recipe, registry)
+    camera = registry.named("camera", recipe.camera.use)
+    described = registry.call(camera, camera.declaration.describe, recipe.camera.options, instrument)
+    problems = list(checking.before(recipe, registry, instrument, described))
+    if problems:
+        raise RecipeError(problems)
+    draft = _Draft(recipe, registry, instrument, described)
+    for index, stage in enumerate(recipe.stages):
+        _plan_stage(draft, index, stage)
+    large = max(detector.raw_pixels for detector in instrument.detectors) >= LARGE_SENSOR
+    executor = recipe.executor or _default_executor(registry, "processes" if large else "serial")
+    planned = Plan(
+        recipe=recipe,
+        instrument=instrument,
+        stages=tuple(draft.stages),
+        steps=tuple(draft.steps),
+        estimate=_estimate(draft),
+        budget=tuple(_budget(draft)),
+        executor=executor,
+        versions=registry.versions,
+    )
+    problems = list(checking.after(planned, registry))
+    for _, found in registry.hook("latcal_check_plan", plan=planned):
+        problems += list(found or ())
+    if problems:
+        raise RecipeError(problems)
+    return planned
+
+
+def _default_executor(registry: Registry, name: str) -> Use:
+    return Use(name, registry.get("executor", name).options())

@@ -1,0 +1,241 @@
+"""Put pixels where workers find them: prepared frames and needed products, as scratch files.
+
+A frame is prepared once: overscan subtracted, trimmed, turned as the detector is, in electrons. Each raw byte is
+decoded here and nowhere else; builds and verifications read rows of the scratch file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from latcal.errors import BuildError, StoreError
+from latcal.model.frames import AmplifierFrame, Frame, Plane
+from latcal.model.geometry import Amplifier, Box, Detector, Preparation
+from latcal.model.products import MASK_PLANES, AmplifierProduct, Product, ProductRef
+from latcal.numerics import overscan, statistics
+
+Pixels = NDArray[np.float32]
+
+NOWHERE = Plane("", 0, (0, 0))
+"""The plane of a product that has none."""
+
+
+def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, AmplifierFrame]:
+    """Prepare every amplifier of a frame and write it into one scratch file.
+
+    Parameters
+    ----------
+    frame : Frame
+        With raw pixels [adu].
+    preparation : Preparation
+        How its overscans are subtracted.
+    folder : Path
+        Where the scratch file goes; made if it is not there. A name stands for one exposure, detector and
+        preparation, and is never seen half-written.
+
+    Returns
+    -------
+    dict of str to AmplifierFrame
+        By amplifier; pixels float32 [electron] by the nominal gain, NaN where saturated or without value. The level
+        of the detector is the mean over the amplifiers that have one.
+
+    Raises
+    ------
+    BuildError
+        If an amplifier's raw image has no value or another shape than the detector says, or its overscan cannot be
+        subtracted.
+    StoreError
+        If the scratch file cannot be written.
+    """
+    prepared = {}
+    for amplifier in frame.detector.amplifiers:
+        place = f"exposure {frame.exposure.id}, detector {frame.detector.name}, amplifier {amplifier.name}"
+        prepared[amplifier.name] = _prepared(frame, amplifier, preparation, place)
+    key = hashlib.sha256(repr(preparation).encode()).hexdigest()[:12]
+    name = f"frame-{frame.exposure.id}-{frame.detector.id}-{key}.f32"
+    planes = _write(folder / name, [one.pixels for one in prepared.values()])
+    detector_level = _mean(one.level for one in prepared.values())
+    return {
+        name: AmplifierFrame(
+            exposure=frame.exposure,
+            pixels=plane,
+            read_noise=one.read_noise,
+            read_noise_error=one.read_noise_error,
+            frame_noise=one.frame_noise,
+            level=one.level,
+            detector_level=detector_level,
+            pedestal=one.pedestal,
+            saturated=one.saturated,
+        )
+        for (name, one), plane in zip(prepared.items(), planes, strict=True)
+    }
+
+
+def spill(product: Product, ref: ProductRef, detector: Detector, folder: Path) -> dict[str, AmplifierProduct]:
+    """Write the planes of a needed product into one scratch file, amplifier by amplifier.
+
+    Parameters
+    ----------
+    product : Product
+    ref : ProductRef
+        Its name.
+    detector : Detector
+        Whose amplifiers it is cut into.
+    folder : Path
+        Where the scratch file goes; made if it is not there.
+
+    Returns
+    -------
+    dict of str to AmplifierProduct
+        By amplifier; the image is NaN where the mask says NO_DATA or BAD. A plane that the product does not have is
+        empty. A fact of the detector is the mean over the amplifiers that have a number.
+
+    Raises
+    ------
+    BuildError
+        If a plane does not have the shape of the detector.
+    StoreError
+        If the scratch file cannot be written.
+    """
+    names = [name for name in ("image", "variance") if name in product.planes]
+    for name in names:
+        if product.planes[name].shape != detector.shape:
+            raise BuildError(
+                f"{ref}: its {name} of {product.planes[name].shape} pixels is not of the shape of detector "
+                f"{detector.name}, {detector.shape} (make it again for this instrument)"
+            )
+    cut = [_plane(product, name, amplifier.position) for amplifier in detector.amplifiers for name in names]
+    key = hashlib.sha256(ref.id.encode()).hexdigest()[:24]
+    planes = iter(_write(folder / f"product-{key}-{detector.id}.f32", cut) if cut else [])
+    facts = {amplifier.name: product.facts(amplifier.name) for amplifier in detector.amplifiers}
+    whole = {name: _mean(one.get(name, math.nan) for one in facts.values()) for name in _names(facts.values())}
+    spilled = {}
+    for amplifier in detector.amplifiers:
+        mine = {name: next(planes) for name in names}
+        image, variance = mine.get("image", NOWHERE), mine.get("variance", NOWHERE)
+        spilled[amplifier.name] = AmplifierProduct(ref, product.unit, image, variance, facts[amplifier.name], whole)
+    return spilled
+
+
+@frozen(eq=False)
+class _Prepared:
+    """One amplifier in electrons, still in memory."""
+
+    pixels: Pixels
+    read_noise: float
+    read_noise_error: float
+    frame_noise: float
+    level: float
+    pedestal: float
+    saturated: int
+
+
+def _prepared(frame: Frame, amplifier: Amplifier, preparation: Preparation, place: str) -> _Prepared:
+    raw = _raw(frame, amplifier, place)
+    gain = amplifier.gain
+    try:
+        found = overscan.subtract(
+            raw,
+            amplifier.data.slices,
+            None if amplifier.serial_overscan is None else amplifier.serial_overscan.slices,
+            None if amplifier.parallel_overscan is None else amplifier.parallel_overscan.slices,
+            serial_model=preparation.serial,
+            parallel_model=preparation.parallel,
+            skip=preparation.skip,
+            clip=preparation.clip,
+            smooth=preparation.smooth,
+            nominal_read_noise=amplifier.read_noise / gain,
+        )
+    except BuildError as error:
+        raise BuildError(f"{place}: {error}") from error
+    with np.errstate(invalid="ignore"):
+        saturated = found.pixels >= np.float32(amplifier.saturation)
+    unusable = saturated | ~np.isfinite(found.pixels)
+    electrons = np.where(unusable, np.float32(np.nan), found.pixels * np.float32(gain))
+    turned = electrons[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
+    read_noise = gain * found.read_noise
+    return _Prepared(
+        pixels=np.ascontiguousarray(turned, dtype=np.float32),
+        read_noise=read_noise,
+        read_noise_error=gain * found.read_noise_error,
+        frame_noise=frame_noise(read_noise, found.serial_variance + found.parallel_variance, gain),
+        level=statistics.level(electrons),
+        pedestal=found.pedestal,
+        saturated=int(np.count_nonzero(saturated)),
+    )
+
+
+def frame_noise(read_noise: float, model_variance: float, gain: float) -> float:
+    """Give the noise that a corrected pixel without signal must show.
+
+    Parameters
+    ----------
+    read_noise : scalar [electron]
+    model_variance : scalar
+        What the overscan models add, in units of the squared read noise.
+    gain : scalar [electron / adu]
+
+    Returns
+    -------
+    scalar [electron]
+        ``sqrt(read_noise^2 (1 + model_variance) + gain^2 / 12)``: readout, overscan model and quantisation.
+    """
+    return math.sqrt(read_noise**2 * (1.0 + model_variance) + gain**2 * overscan.QUANTISATION)
+
+
+def _raw(frame: Frame, amplifier: Amplifier, place: str) -> Pixels:
+    raw = frame.pixels(amplifier)
+    if raw.shape != amplifier.raw.shape:
+        raise BuildError(
+            f"{place}: a raw image of {raw.shape} pixels is not of the shape {amplifier.raw.shape} that the "
+            "instrument says (take the instrument of this camera)"
+        )
+    if not np.isfinite(raw).any():
+        raise BuildError(f"{place}: its raw image holds no value at all (take the exposure again)")
+    return raw
+
+
+def _plane(product: Product, name: str, position: Box) -> Pixels:
+    pixels = np.array(product.planes[name][position.slices], dtype=np.float32)
+    mask = product.planes.get("mask")
+    if name == "image" and mask is not None:
+        unusable = (1 << MASK_PLANES["NO_DATA"]) | (1 << MASK_PLANES["BAD"])
+        pixels[(mask[position.slices] & unusable) != 0] = np.nan
+    return pixels
+
+
+def _write(path: Path, planes: Iterable[Pixels]) -> list[Plane]:
+    """Write planes one after another into a file that appears when it is whole."""
+    written, offset, draft = [], 0, None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            for pixels in planes:
+                ny, nx = pixels.shape
+                written.append(Plane(str(path), offset, (ny, nx)))
+                offset += file.write(np.ascontiguousarray(pixels).data)
+        Path(draft).replace(path)
+    except OSError as error:
+        if draft is not None:
+            Path(draft).unlink(missing_ok=True)
+        raise StoreError(f"{path}: a scratch file cannot be written: {error.strerror or error}") from error
+    return written
+
+
+def _names(rows: Iterable[Mapping[str, float]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _mean(values: Iterable[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan

@@ -1,0 +1,105 @@
+"""Hold the measurements of one verification as columns: an array per metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from latcal.model.metrics import Measurement, Metric, Scope
+
+_AXES = {
+    Scope.AMPLIFIER: ("exposure", "detector", "amplifier"),
+    Scope.DETECTOR: ("exposure", "detector"),
+    Scope.EXPOSURE: ("exposure",),
+    Scope.PRODUCT: ("detector",),
+}
+
+
+@frozen(eq=False)
+class Measurements:
+    """Every measurement of one stage.
+
+    Parameters
+    ----------
+    exposures : tuple of int
+        Exposure ids, in the order taken.
+    times_s : tuple of float [s]
+        Exposure time of each.
+    detectors : tuple of str
+    amplifiers : tuple of tuple of str
+        Of each detector; they need not be equally many.
+    metrics : mapping of str to Metric
+    values : mapping of str to array
+        By metric: (exposures, detectors, amplifiers) for the amplifier scope, (exposures, detectors) for the
+        detector scope, (exposures,) for the exposure scope, (detectors,) for the product scope; float64, NaN where
+        nothing was measured, in the unit that the metric declares.
+    """
+
+    exposures: tuple[int, ...]
+    times_s: tuple[float, ...]
+    detectors: tuple[str, ...]
+    amplifiers: tuple[tuple[str, ...], ...]
+    metrics: Mapping[str, Metric]
+    values: Mapping[str, NDArray[np.float64]]
+
+    def shape(self, scope: Scope) -> tuple[int, ...]:
+        """Give the shape of an array of that scope."""
+        size = {
+            "exposure": len(self.exposures),
+            "detector": len(self.detectors),
+            "amplifier": max((len(names) for names in self.amplifiers), default=0),
+        }
+        return tuple(size[axis] for axis in _AXES[scope])
+
+    def present(self, scope: Scope) -> NDArray[np.bool_]:
+        """Tell which places of that scope exist: a detector may have fewer amplifiers than another."""
+        here = np.ones(self.shape(scope), bool)
+        if scope is Scope.AMPLIFIER:
+            for d, names in enumerate(self.amplifiers):
+                here[:, d, len(names) :] = False
+        return here
+
+    def place(self, scope: Scope, index: tuple[int, ...]) -> dict[str, int | str]:
+        """Name the place at an index: its exposure, detector and amplifier, as the scope has them."""
+        at = dict(zip(_AXES[scope], (int(i) for i in index), strict=True))
+        named: dict[str, int | str] = {}
+        if "exposure" in at:
+            named["exposure"] = self.exposures[at["exposure"]]
+        if "detector" in at:
+            named["detector"] = self.detectors[at["detector"]]
+        if "amplifier" in at:
+            named["amplifier"] = self.amplifiers[at["detector"]][at["amplifier"]]
+        return named
+
+    def extended(self, measured: Iterable[Measurement]) -> Measurements:
+        """Add measurements, each in its place.
+
+        Raises
+        ------
+        ValueError
+            If a measurement has no metric, or does not name a place of its metric's scope.
+        """
+        values = {name: array.copy() for name, array in self.values.items()}
+        rows: dict[str, dict[Any, int]] = {
+            "exposure": {key: i for i, key in enumerate(self.exposures)},
+            "detector": {key: i for i, key in enumerate(self.detectors)},
+        }
+        channels: list[dict[Any, int]] = [{name: i for i, name in enumerate(names)} for names in self.amplifiers]
+        for one in measured:
+            metric = self.metrics.get(one.metric)
+            if metric is None:
+                raise ValueError(f"{one.metric!r} is not a metric that was declared ({', '.join(self.metrics)})")
+            array = values.setdefault(one.metric, np.full(self.shape(metric.scope), np.nan))
+            index: list[int] = []
+            for axis in _AXES[metric.scope]:
+                key = getattr(one, axis)
+                known = channels[index[-1]] if axis == "amplifier" else rows[axis]
+                if key not in known:
+                    raise ValueError(f"{one.metric}: {key!r} is not an {axis} that was verified")
+                index.append(known[key])
+            array[tuple(index)] = one.value
+        return Measurements(self.exposures, self.times_s, self.detectors, self.amplifiers, self.metrics, values)

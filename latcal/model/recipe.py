@@ -1,0 +1,143 @@
+"""What a person wrote, typed and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from latcal.errors import Where
+from latcal.model.exposures import Exposures
+from latcal.model.rules import Rule
+from latcal.model.validity import ValidityRange
+from latcal.model.verdicts import Acceptance
+
+VERBS = ("make", "check", "measure")
+Path = tuple[str | int, ...]
+
+
+@frozen
+class Marks:
+    """Where each key of a recipe stands in its text."""
+
+    places: Mapping[Path, Where] = field(factory=dict)
+
+    def at(self, path: Path) -> Where | None:
+        """Give the place of a key, or of the nearest one above it."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.places:
+                return self.places[path[:end]]
+        return None
+
+
+@frozen
+class Use:
+    """A declaration that is used, and its options."""
+
+    use: str
+    options: Any
+
+
+@frozen
+class Sequence:
+    """Exposures of one image type, taken together, some discarded at the start."""
+
+    name: str
+    image: str
+    exposures: Exposures
+    discard: int = 0
+    filter: str | None = None
+    grating: str | None = None
+
+
+@frozen
+class Certificate:
+    """Where products go, and from when until when they hold."""
+
+    into: str
+    valid: ValidityRange
+
+
+@frozen
+class Verification:
+    """How a stage departs from its rules.
+
+    Parameters
+    ----------
+    drop, advisory : tuple of str
+        Rules left out, or reported only, by name.
+    waived_by, reason : str
+        Who takes the product without verification, and why.
+    collections : tuple of str
+        References beside the product itself, if they differ from the stage's own.
+    """
+
+    collections: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    advisory: tuple[str, ...] = ()
+    waived_by: str = ""
+    reason: str = ""
+
+    @property
+    def waiver(self) -> str:
+        """Who and why, in one line; empty if nothing is waived."""
+        return f"{self.waived_by}: {self.reason}" if self.waived_by else ""
+
+
+@frozen
+class Stage:
+    """One verb, one calibration type, its frames and options."""
+
+    verb: str
+    kind: str
+    frames: tuple[str, ...]
+    options: Any
+    collections: tuple[str, ...] = ()
+    accept: Acceptance | None = None
+    certify: Certificate | None = None
+    rules: tuple[Rule, ...] = ()
+    verify: Verification = field(factory=Verification)
+    detectors: tuple[int, ...] = ()
+    at_least: int | None = None
+    wait: bool = False
+    keep: tuple[str, ...] = ()
+
+
+@frozen
+class Recipe:
+    """A recipe, read.
+
+    Parameters
+    ----------
+    instrument : str
+        A name, or the path of an instrument file.
+    folder : str
+        Where the recipe lies; relative paths of instrument files start there.
+    rules : mapping of str to tuple of Rule
+        By calibration type.
+    text, settings : str, tuple of str
+        What was written, and what was set from outside.
+    digest : str
+        SHA-256 of the two.
+    """
+
+    name: str
+    title: str
+    instrument: str
+    camera: Use
+    store: Use
+    sequences: Mapping[str, Sequence]
+    stages: tuple[Stage, ...]
+    executor: Use | None = None
+    report: tuple[Use, ...] = ()
+    labels: Mapping[str, str] = field(factory=dict)
+    rules: Mapping[str, tuple[Rule, ...]] = field(factory=dict)
+    accept: Acceptance = field(factory=Acceptance)
+    certify: Certificate | None = None
+    version: int = 1
+    marks: Marks = field(factory=Marks, eq=False, repr=False)
+    text: str = field(default="", eq=False, repr=False)
+    settings: tuple[str, ...] = field(default=(), eq=False)
+    digest: str = field(default="", eq=False)
+    folder: str = field(default="", eq=False)

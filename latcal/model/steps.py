@@ -1,0 +1,219 @@
+"""What the engine will do: an ordered tuple of four kinds of step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from latcal.model.exposures import Level
+from latcal.model.frames import Setup
+from latcal.model.geometry import Instrument, Preparation
+from latcal.model.recipe import Certificate, Recipe, Stage
+from latcal.model.rules import CheckedRule
+from latcal.model.verdicts import Acceptance
+
+
+@frozen
+class Take:
+    """Ask the camera for one exposure.
+
+    Parameters
+    ----------
+    id : int
+        Place in the plan, from zero; every step has one.
+    index : int
+        Place among the exposures of the run.
+    position, of : int
+        Its place in its sequence, from one, and how many that has, probes included.
+    time_s : float or None [s]
+        None when it is solved from probes.
+    level : Level or None
+        What it is solved for.
+    probe : bool
+        Taken to find a time; not used otherwise.
+    """
+
+    id: int
+    sequence: str
+    index: int
+    position: int
+    of: int
+    image: str
+    time_s: float | None
+    level: Level | None
+    setup: Setup
+    detectors: tuple[int, ...]
+    discarded: bool = False
+    probe: bool = False
+    stage: None = None
+
+    def __str__(self) -> str:
+        what = f"{self.time_s:g} s" if self.time_s is not None else f"for {self.level}"
+        tail = "  (probe)" if self.probe else "  (discarded)" if self.discarded else ""
+        return f"Take {self.sequence} {self.position}/{self.of}  {what}{tail}"
+
+
+@frozen
+class FromStep:
+    """A product that an earlier step of this plan makes."""
+
+    step: int
+
+
+@frozen
+class FromCollections:
+    """A product that must exist already, looked up in order."""
+
+    collections: tuple[str, ...]
+
+
+Source: TypeAlias = FromStep | FromCollections
+
+
+@frozen
+class Build:
+    """Build the products of a stage, one per detector.
+
+    Parameters
+    ----------
+    takes : tuple of int
+        Steps whose exposures go in; discarded ones are not among them.
+    needs : mapping of str to Source
+        Where each needed kind comes from.
+    """
+
+    id: int
+    stage: int
+    kind: str
+    takes: tuple[int, ...]
+    needs: Mapping[str, Source]
+
+    def __str__(self) -> str:
+        return f"Build {self.kind}  from {len(self.takes)} exposures" + _needs(self.needs)
+
+
+@frozen
+class Verify:
+    """Measure every exposure with the product applied, and judge.
+
+    Parameters
+    ----------
+    product : Source or None
+        What is verified; None for a measurement that makes no product.
+    """
+
+    id: int
+    stage: int
+    kind: str
+    takes: tuple[int, ...]
+    needs: Mapping[str, Source]
+    product: Source | None
+
+    def __str__(self) -> str:
+        return f"Verify {self.kind}  on {len(self.takes)} exposures" + _needs(self.needs)
+
+
+@frozen
+class Certify:
+    """Enter the products of a stage in a collection."""
+
+    id: int
+    stage: int
+    kind: str
+    build: int
+    certificate: Certificate
+
+    def __str__(self) -> str:
+        return f"Certify {self.kind}  into {self.certificate.into}, {self.certificate.valid}"
+
+
+Step: TypeAlias = Take | Build | Verify | Certify
+
+
+def _needs(needs: Mapping[str, Source]) -> str:
+    words = [
+        f"{kind} of step {source.step}"
+        if isinstance(source, FromStep)
+        else f"{kind} in {', '.join(source.collections)}"
+        for kind, source in needs.items()
+    ]
+    return f"  with {', '.join(words)}" if words else ""
+
+
+@frozen
+class PlannedStage:
+    """A stage with all that planning has settled.
+
+    Parameters
+    ----------
+    rules : tuple of CheckedRule
+        In force, defaults included; empty only when waived.
+    setup : Setup
+        Of its products.
+    """
+
+    index: int
+    stage: Stage
+    rules: tuple[CheckedRule, ...]
+    acceptance: Acceptance
+    detectors: tuple[int, ...]
+    setup: Setup
+    preparation: Preparation
+    at_least: int
+
+
+@frozen
+class BudgetLine:
+    """What noise a rule of a stage is expected to see.
+
+    Parameters
+    ----------
+    excess : float or None
+        Expected noise over the noise of one frame, minus one; None if only the store can tell.
+    limit : float
+        The rule's own limit on it.
+    """
+
+    stage: int
+    kind: str
+    rule: str
+    case: str
+    excess: float | None
+    limit: float
+    more: int | None = None
+    note: str = ""
+
+
+@frozen
+class Estimate:
+    """Camera time [s], whether it is only an upper limit, and bytes of raw frames."""
+
+    camera_s: float
+    at_most: bool
+    raw_bytes: int
+
+
+@frozen
+class Plan:
+    """The ordered steps, and what they were planned from."""
+
+    recipe: Recipe
+    instrument: Instrument
+    stages: tuple[PlannedStage, ...]
+    steps: tuple[Step, ...]
+    estimate: Estimate
+    budget: tuple[BudgetLine, ...]
+    executor: Any
+    remarks: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(factory=dict)
+
+    def takes(self, ids: tuple[int, ...]) -> tuple[Take, ...]:
+        """Give the Take steps of those ids."""
+        return takes_of(self.steps, ids)
+
+
+def takes_of(steps: Sequence[Step], ids: tuple[int, ...]) -> tuple[Take, ...]:
+    """Give the Take steps of those ids."""
+    return tuple(step for step in (steps[i] for i in ids) if isinstance(step, Take))

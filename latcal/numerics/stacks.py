@@ -1,0 +1,182 @@
+"""Walk a stack of frames in strips of rows, so that memory does not grow with the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from latcal.errors import BuildError
+from latcal.numerics.arrays import Pixels, Read, Wide
+
+STRIP_BYTES: Final = 4_000_000
+"""Pixels of one strip of all frames; latcal's choice, measured: about what the caches hold."""
+
+
+@frozen
+class Combined:
+    """Several frames made one.
+
+    Parameters
+    ----------
+    image : (ny, nx) [unit of the frames]
+        NaN where no sample was kept.
+    variance : (ny, nx) [unit^2]
+        Of `image`, propagated from the noise of the frames; NaN where no sample was kept.
+    kept : (ny, nx)
+        How many samples were kept.
+    rejected : int
+        How many samples had a value and were not kept, over all pixels.
+    clip_efficiency : scalar
+        What clipping adds to the noise of `image` on clean data, 1 for nothing; `variance` has it.
+    model_sigma : scalar [unit of the frames]
+        Median over the frames of the expected noise of one pixel, at the median of `image`.
+    quality : (ny, nx) [unit^2] or None
+        The variance of the kept samples, from n - 1: a figure to look at, never an error. On good pixels it is about
+        ``kept * variance``. NaN where fewer than two samples were kept.
+    """
+
+    image: Pixels
+    variance: Pixels
+    kept: NDArray[np.uint16]
+    rejected: int
+    clip_efficiency: float
+    model_sigma: float
+    quality: Pixels | None
+
+
+@frozen
+class Strip:
+    """Rows to read, and which of them to write: a margin lies on either side inside the frame."""
+
+    read: slice
+    write: slice
+    inner: slice
+
+
+def strips(shape: tuple[int, int], frames: int, rows: int | None, margin: int = 0) -> Iterator[Strip]:
+    """Cut a frame into strips of rows.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+    frames : int
+        How many frames are held at once.
+    rows : int or None
+        Rows of one strip; None for what `STRIP_BYTES` hold.
+    margin : int [row]
+        How many more rows are read on either side.
+
+    Yields
+    ------
+    Strip
+    """
+    height, width = shape
+    step = rows if rows is not None else max(STRIP_BYTES // max(4 * frames * width, 1), 4 * margin, 1)
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        first, last = max(start - margin, 0), min(stop + margin, height)
+        yield Strip(slice(first, last), slice(start, stop), slice(start - first, stop - first))
+
+
+@frozen
+class Stack:
+    """Frames that are read together, each with its noise and the scale it is divided by.
+
+    Parameters
+    ----------
+    reads : tuple of Read of (ny, nx) [unit times scale]
+    noise : (n,) [unit times scale]
+    scale : (n,)
+    weights : (n,)
+    shape : (ny, nx)
+    """
+
+    reads: tuple[Read, ...]
+    noise: Wide
+    scale: Wide
+    weights: Wide
+    shape: tuple[int, int]
+    rescaled: bool = field(init=False)
+
+    @rescaled.default
+    def _is_rescaled(self) -> bool:
+        return bool(np.any(self.scale != 1.0))
+
+    @classmethod
+    def of(
+        cls,
+        reads: Sequence[Read],
+        noise: Sequence[float],
+        shape: tuple[int, int],
+        scale: Sequence[float] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> Stack:
+        """Check that there are frames, and a usable number of each kind for every one."""
+        if not reads:
+            raise BuildError("there are no frames to combine")
+        count = len(reads)
+        ones = np.ones(count)
+        return cls(
+            tuple(reads),
+            positive("noise", noise, count),
+            ones if scale is None else positive("scale", scale, count),
+            ones if weights is None else positive("weight", weights, count),
+            shape,
+        )
+
+    def load(self, rows: slice) -> Pixels:
+        """Read rows of every frame, scaled: (n, rows, nx)."""
+        pixels = np.empty((len(self.reads), rows.stop - rows.start, self.shape[1]), dtype=np.float32)
+        for plane, read, scale in zip(pixels, self.reads, self.scale, strict=True):
+            plane[...] = read(rows)
+            if self.rescaled:
+                np.divide(plane, np.float32(scale), out=plane)
+        return pixels
+
+
+def positive(name: str, values: Sequence[float], count: int) -> Wide:
+    """Give one positive number for each frame.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    values : sequence of float
+    count : int
+        How many frames there are.
+
+    Returns
+    -------
+    (count,)
+
+    Raises
+    ------
+    BuildError
+        If there are more or fewer than frames, or one is not a positive number.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.shape != (count,):
+        raise BuildError(f"{numbers.size} values of {name} are not one for each of {count} frames")
+    for index, number in enumerate(numbers):
+        if not (np.isfinite(number) and number > 0.0):
+            raise BuildError(f"the {name} of frame {index + 1} of {count} is {number:.6g}, not a positive number")
+    return numbers
+
+
+def typical(image: Pixels) -> float:
+    """Give the median of an image; 0 where it holds no value.
+
+    Parameters
+    ----------
+    image : (ny, nx) [any unit]
+
+    Returns
+    -------
+    scalar [the same unit]
+    """
+    values = image[np.isfinite(image)]
+    return float(np.median(values)) if values.size else 0.0

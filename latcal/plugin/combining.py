@@ -1,0 +1,230 @@
+"""What calibration types that combine frames share: how frames are prepared, parts, and metrics of residuals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from latcal.errors import BuildError
+from latcal.model.frames import AmplifierFrame
+from latcal.model.geometry import Preparation
+from latcal.model.metrics import Measurement, Metric, Scope
+from latcal.model.options import option
+from latcal.model.products import MASK_PLANES, AmplifierProduct
+from latcal.model.recipe import Sequence as Exposed
+from latcal.model.rules import Rule
+from latcal.numerics import statistics
+from latcal.numerics.arrays import Read
+from latcal.numerics.stacks import Combined
+from latcal.plugin.declarations import AmplifierInputs, Part
+
+Facts = Mapping[str, tuple[float, str]]
+WHOLE = slice(None)
+OVERSCAN = "Overscan models, all of them, in place of those of the instrument; left out, its own."
+"""Help of the option `overscan`."""
+
+
+def above_zero(_: Any, attribute: Any, value: float) -> None:
+    """Refuse an option that is not above zero: a validator of attrs."""
+    if not value > 0:
+        raise ValueError(f"{value!r} is not above 0", f"write '{attribute.name}: {attribute.default!r}'")
+
+
+def not_below_zero(_: Any, attribute: Any, value: float) -> None:
+    """Refuse an option that is below zero: a validator of attrs."""
+    if not value >= 0:
+        raise ValueError(f"{value!r} is not at least 0", f"write '{attribute.name}: {attribute.default!r}'")
+
+
+@frozen
+class OverscanOptions:
+    """How overscans are subtracted, in place of the instrument's own way; the defaults are `Preparation`'s."""
+
+    serial: Literal["mean per row", "median per row", "constant", "none"] = option(
+        "mean per row", help="Model of the serial overscan; plain medians add noise, 'constant' suits few columns."
+    )
+    parallel: Literal["line", "constant", "mean per column", "median per column", "none"] = option(
+        "line", help="Model of the parallel overscan."
+    )
+    skip: int = option(3, help="Columns or rows left out at both ends of an overscan.", validator=not_below_zero)
+    clip: float = option(5.0, help="Sigma beyond which an overscan sample is an outlier.", validator=above_zero)
+    smooth: float = option(
+        1.0, help="Width in rows of the Gaussian that smooths a model per row; 0 for none.", validator=not_below_zero
+    )
+
+
+def preparation(options: Any) -> Preparation | None:
+    """Give the preparation that the option `overscan`, an `OverscanOptions`, asks for; None for the instrument's own."""
+    chosen = options.overscan
+    if chosen is None:
+        return None
+    return Preparation(chosen.serial, chosen.parallel, chosen.skip, chosen.clip, chosen.smooth)
+
+
+def part(
+    inputs: AmplifierInputs, stack: Sequence[Read], combined: Combined, *, unit: str, facts: Facts | None = None
+) -> Part:
+    """Make the part of one amplifier out of combined frames.
+
+    Parameters
+    ----------
+    inputs : AmplifierInputs
+    stack : sequence of Read of (ny, nx)
+        What was combined.
+    combined : Combined
+    unit : str
+        Of its image.
+    facts : mapping of str to (float, str)
+        More numbers for the amplifier's row.
+
+    Returns
+    -------
+    Part
+        Planes ``image``, ``variance``, ``mask`` (NO_DATA where the image has no value, SATURATED where an input has no
+        value, REJECTED where one was left out for its value) and ``kept``.
+    """
+    planes: dict[str, NDArray[Any]] = {
+        "image": combined.image,
+        "variance": combined.variance,
+        "mask": _mask(inputs.frames, stack, combined),
+        "kept": combined.kept,
+    }
+    return Part(planes, {**_facts_of(inputs), **_facts(combined, unit), **(facts or {})})
+
+
+def frame_noise_of(frames: Iterable[AmplifierFrame]) -> float:
+    """Give the root mean square of the frames' noise [electron]."""
+    return float(np.sqrt(np.mean([frame.frame_noise**2 for frame in frames])))
+
+
+def level_of(product: AmplifierProduct) -> float:
+    """Give the level of a needed product over its detector, in its unit.
+
+    Raises
+    ------
+    BuildError
+        If the product does not say it.
+    """
+    level = product.detector_facts.get("level")
+    if level is None:
+        raise BuildError(f"{product.ref} has no 'level' in its table of amplifiers (make it again with latcal)")
+    return level
+
+
+def at_amplifier(inputs: AmplifierInputs, values: Mapping[str, float]) -> Iterator[Measurement]:
+    """Give measurements of the one exposure of these inputs, at its amplifier."""
+    (frame,) = inputs.frames
+    for name, value in values.items():
+        yield Measurement(name, value, frame.exposure.id, inputs.detector.name, inputs.amplifier.name)
+
+
+def readout(inputs: AmplifierInputs) -> dict[str, float]:
+    """Measure what every frame shows, whatever it was taken for: values of `READOUT`."""
+    return {"read_noise": inputs.frames[0].read_noise, "nominal_read_noise": inputs.amplifier.read_noise}
+
+
+def metrics(*declared: Metric) -> dict[str, Metric]:
+    """Give metrics by name, those of `readout` first."""
+    return {metric.name: metric for metric in (*READOUT, *declared)}
+
+
+def amplifier_metric(name: str, unit: str, summary: str) -> Metric:
+    """Declare a metric of amplifier scope."""
+    return Metric(name, unit, Scope.AMPLIFIER, summary)
+
+
+READOUT = (
+    amplifier_metric("read_noise", "electron", "Noise of the serial overscan."),
+    amplifier_metric("nominal_read_noise", "electron", "Read noise that the instrument file gives."),
+)
+RESIDUAL = (
+    amplifier_metric("mean", "electron", "Mean of the residual, cosmic rays left out."),
+    amplifier_metric("noise", "electron", "Standard deviation of the residual, clipped at 5 sigma, 3 times."),
+    amplifier_metric("frame_noise", "electron", "What a corrected pixel of this frame must show."),
+    amplifier_metric("cr_noise", "electron", "Standard deviation of the residual without cosmic rays, not clipped."),
+    amplifier_metric("pull", "", "Clipped standard deviation of residual over expected noise, pixel by pixel."),
+)
+READ_NOISE_RULE = Rule(
+    "read_noise",
+    "abs(read_noise - nominal_read_noise) <= 0.15 * nominal_read_noise",
+    summary="A noisy night shows against the nominal value only; real LATISS noise is 0.975 to 1.058 of it.",
+)
+RESIDUAL_RULES = (
+    Rule(
+        "noise",
+        "abs(noise - frame_noise) <= 0.05 * frame_noise",
+        summary="The residual is as noisy as its frame, no more and no less.",
+    ),
+    Rule(
+        "cr_noise",
+        "abs(cr_noise - noise) <= 0.05 * noise",
+        summary="What is left without cosmic rays is noise, and nothing else that stands out.",
+    ),
+    Rule("mean", "abs(mean) <= 0.2 * read_noise", summary="Nothing is left on average."),
+    READ_NOISE_RULE,
+)
+
+
+def times_that_fit(sequences: Iterable[Exposed], fits: Callable[[float], bool], hint: str) -> Iterator[tuple[str, str]]:
+    """Give a problem, with the hint, for every sequence that asks for a time which does not fit."""
+    for sequence in sequences:
+        for time in sorted({time for time in sequence.exposures.times_s if not fits(time)}):
+            yield f"sequence {sequence.name!r}: {time:g} s is not a time for {sequence.image} frames", hint
+
+
+def no_levels(sequences: Iterable[Exposed]) -> Iterator[tuple[str, str]]:
+    """Give a problem for every sequence that asks for a level where there is no light."""
+    for sequence in sequences:
+        for level in dict.fromkeys(group.level for group in sequence.exposures.groups if group.level):
+            yield (
+                f"sequence {sequence.name!r}: {level} is not what {sequence.image} frames can be exposed to",
+                "write a time, such as '30 s'",
+            )
+
+
+def _mask(frames: Iterable[AmplifierFrame], stack: Sequence[Read], combined: Combined) -> NDArray[np.uint8]:
+    mask = np.where(np.isfinite(combined.image), np.uint8(0), np.uint8(1 << MASK_PLANES["NO_DATA"]))
+    if combined.rejected:
+        valued = np.zeros(mask.shape, dtype=np.uint16)
+        for read in stack:
+            valued += np.isfinite(read(WHOLE))
+        mask[combined.kept < valued] |= np.uint8(1 << MASK_PLANES["REJECTED"])
+    for frame in frames:
+        if frame.saturated:
+            mask[np.isnan(frame.reader(WHOLE))] |= np.uint8(1 << MASK_PLANES["SATURATED"])
+    return mask
+
+
+def _facts_of(inputs: AmplifierInputs) -> Facts:
+    """Average what the frames say of their readout."""
+    frames = inputs.frames
+    rounding = inputs.amplifier.gain**2 / 12.0
+    added = [
+        (frame.frame_noise**2 - rounding) / frame.read_noise**2 - 1.0 for frame in frames if frame.read_noise > 0.0
+    ]
+    return {
+        "frames": (float(len(frames)), ""),
+        "gain": (inputs.amplifier.gain, "electron / adu"),
+        "read_noise": (float(np.mean([frame.read_noise for frame in frames])), "electron"),
+        "frame_noise": (frame_noise_of(frames), "electron"),
+        "overscan_variance": (float(np.mean(added)) if added else 0.0, ""),
+        "pedestal": (float(np.mean([frame.pedestal for frame in frames])), "adu"),
+        "saturated": (float(sum(frame.saturated for frame in frames)), ""),
+    }
+
+
+def _facts(combined: Combined, unit: str) -> Facts:
+    sample = math.nan if combined.quality is None else math.sqrt(statistics.level(combined.quality))
+    return {
+        "level": (statistics.level(combined.image), unit),
+        "model_sigma": (combined.model_sigma, unit),
+        "sample_sigma": (sample, unit),
+        "clip_efficiency": (combined.clip_efficiency, ""),
+        "kept": (float(combined.kept.mean()), ""),
+        "rejected": (float(combined.rejected), ""),
+    }

@@ -1,0 +1,111 @@
+"""The rules by which every store of ours finds and certifies products, and their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from astropy.time import Time
+
+from latcal.errors import ProductNotFound, StoreError, ValidityOverlap
+from latcal.formats import records
+from latcal.model.frames import Exposure, Setup
+from latcal.model.products import ProductRef
+from latcal.model.validity import ValidityRange, stamp
+from latcal.plugin.declarations import Certification
+
+EXPOSURES_PER_DAY = 100_000  # an exposure id is day x this + number
+
+
+def setup_text(setup: Setup) -> str:
+    """Write a setup so that equal ones have equal texts; what indices and orders are made of."""
+    return records.to_text(setup, canonical=True)
+
+
+def order(one: Certification) -> tuple[str, str, int, str, str]:
+    """Give the key by which a store lists: collection, kind, detector, setup, begin."""
+    begin = "" if one.valid.begin is None else stamp(one.valid.begin)
+    return one.collection, one.ref.kind, one.ref.detector, setup_text(one.ref.setup), begin
+
+
+def suits(setup: Setup, exposure: Exposure) -> bool:
+    """Tell whether a product of a setup is for an exposure.
+
+    Binning and mode are those of the exposure; filter and grating too, where the product has them: a bias has none.
+    """
+    taken = exposure.setup
+    return (
+        setup.binning == taken.binning
+        and setup.mode == taken.mode
+        and setup.filter in (None, taken.filter)
+        and setup.grating in (None, taken.grating)
+    )
+
+
+def the_one_for(exposure: Exposure, valid: Sequence[Certification]) -> Certification | None:
+    """Give the one of a collection's products, all valid at an exposure's begin, that suits it.
+
+    Raises
+    ------
+    StoreError
+        If several do: which one is meant is not guessed.
+    """
+    fitting = [one for one in valid if suits(one.ref.setup, exposure)]
+    if len(fitting) > 1:
+        ref, names = fitting[0].ref, " and ".join(repr(str(one.ref.setup)) for one in fitting)
+        raise StoreError(
+            f"{fitting[0].collection}: a {ref.kind} for detector {ref.detector} of the setups {names} suits exposure "
+            f"{exposure.id} (keep them in two collections)"
+        )
+    return fitting[0] if fitting else None
+
+
+def not_found(kind: str, detector: int, what: str, at: Time, collections: Iterable[str]) -> ProductNotFound:
+    """Make the error of a lookup that found nothing.
+
+    Parameters
+    ----------
+    what : str
+        The setup, or the exposure, that it was for; may be empty.
+    """
+    tried = ", ".join(collections)
+    place = f"in {tried}" if tried else "as no collection was named"
+    words = f" {what}" if what else ""
+    return ProductNotFound(
+        f"no {kind} for detector {detector}{words} is valid at {stamp(at).removesuffix('.000000')} {place} "
+        f"(certify one, or name another collection)"
+    )
+
+
+def overlap(ref: ProductRef, collection: str, valid: ValidityRange) -> ValidityOverlap:
+    """Make the error of a range that is taken.
+
+    Parameters
+    ----------
+    valid : ValidityRange
+        When something is valid already.
+    """
+    setup = f" {ref.setup}" if str(ref.setup) else ""
+    return ValidityOverlap(
+        f"{collection}: a {ref.kind} for detector {ref.detector}{setup} is already valid {valid} "
+        f"(certify into another collection)"
+    )
+
+
+def numbered(day: int, used: int, n: int) -> range:
+    """Give the next `n` exposure ids of a day, of which so many are used.
+
+    Raises
+    ------
+    StoreError
+        If the day has no more.
+    """
+    if used + n >= EXPOSURES_PER_DAY:
+        raise StoreError(f"{n} more exposures after {used} of {day} are not numbers that a day has (take fewer)")
+    first = day * EXPOSURES_PER_DAY + used + 1
+    return range(first, first + n)
+
+
+def missing_frames(exposures: Sequence[int], detector: int) -> StoreError:
+    """Make the error of raw frames that are not in a store."""
+    names = ", ".join(str(exposure) for exposure in exposures)
+    return StoreError(f"detector {detector}: no raw frame of exposure {names} is in the store (take or ingest them)")

@@ -1,0 +1,116 @@
+"""Put verdicts, findings and times into the words that every report uses."""
+
+from __future__ import annotations
+
+import math
+
+from latcal.model.metrics import Scope
+from latcal.model.verdicts import Finding, Tally, Verdict
+from latcal.model.wording import worded
+
+__all__ = ["counted", "duration", "file_size", "finding_text", "tally_text", "verdict_text", "worded"]
+
+_PLACES = {
+    Scope.AMPLIFIER: "amplifier",
+    Scope.DETECTOR: "detector",
+    Scope.EXPOSURE: "exposure",
+    Scope.PRODUCT: "product",
+}
+
+
+def counted(number: int, word: str) -> str:
+    """Write a number and its noun: ``1 rule``, ``4 rules``, ``no rule``."""
+    return f"no {word}" if number == 0 else f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: ``45 s``, ``3 min 20 s``, ``2 h 05 min``.
+
+    Parameters
+    ----------
+    seconds : float [s]
+    """
+    whole = math.ceil(max(seconds, 0.0))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def file_size(size: float) -> str:
+    """Write a number of bytes with a decimal prefix: ``1.3 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def digits(numbers: list[int]) -> str:
+    """Write whole numbers as one, or as their range: ``16``, ``14 to 16``."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def tally_text(tally: Tally, exposures: int) -> str:
+    """Say where a rule failed: ``NOISE on 16 of 16 amplifiers in 3 of 3 exposures; worst S00 C03: ...``.
+
+    Parameters
+    ----------
+    tally : Tally
+        With at least one failure.
+    exposures : int
+        How many were judged.
+    """
+    counts = [count for count in tally.failed.values() if count]
+    words = [tally.rule.upper()]
+    if tally.scope in (Scope.AMPLIFIER, Scope.DETECTOR, Scope.PRODUCT):
+        plural = "s" if tally.places != 1 else ""
+        words.append(f"on {digits(counts)} of {tally.places} {_PLACES[tally.scope]}{plural}")
+    if tally.scope is not Scope.PRODUCT:
+        plural = "s" if exposures != 1 else ""
+        words.append(f"in {len(counts)} of {exposures} exposure{plural}")
+    text = " ".join(words)
+    return f"{text}; worst {finding_text(tally.worst)}" if tally.worst else text
+
+
+def finding_text(finding: Finding) -> str:
+    """Say what was found at one place: ``S00 C03: 7.38 e- for 9.1 e- +- 5 %``."""
+    place = finding.place or (f"exposure {finding.exposure}" if finding.exposure is not None else "")
+    return f"{place}: {finding.text}" if place else finding.text
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Say in one line what was judged, how, and why.
+
+    Returns
+    -------
+    str
+        ``bias refused: NOISE on 16 of 16 amplifiers in 3 of 3 exposures; worst S00 C03: 7.38 e- for 9.1 e- +- 5 %;
+        8 more frames would do``, or the like for what was accepted, or taken unverified.
+    """
+    if verdict.unverified:
+        return f"{verdict.kind} UNVERIFIED: {verdict.unverified}"
+    if verdict.accepted:
+        return f"{verdict.kind} accepted: {_acceptance(verdict)}"
+    exposures = len(verdict.exposures)
+    reasons = [tally_text(tally, exposures) for tally in verdict.tallies if tally.decisive]
+    return "; ".join([f"{verdict.kind} refused: {reasons[0]}" if reasons else f"{verdict.kind} refused", *reasons[1:]]
+                     + ([verdict.remedy] if verdict.remedy else []))
+
+
+def _acceptance(verdict: Verdict) -> str:
+    exposures = len(verdict.exposures)
+    counting = [tally for tally in verdict.tallies if not tally.advisory]
+    failing = [tally for tally in verdict.tallies if tally.failed]
+    head = f"{counted(exposures, 'exposure')}, {counted(len(counting), 'rule')}"
+    if failing:
+        remarks = "; ".join(
+            tally_text(tally, exposures) + (" (advisory)" if tally.advisory else "") for tally in failing
+        )
+        return f"{head}, within what is allowed: {remarks}"
+    largest = next((tally for tally in verdict.tallies if tally.closest), None)
+    return f"{head}, no failure" + (f"; largest {largest.rule.upper()} {largest.closest}" if largest else "")

@@ -1,0 +1,88 @@
+"""What many tests begin with: the plugins loaded once, and a night run from the text of a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from astropy.time import Time
+from attrs import frozen
+from hypothesis import settings
+
+from latcal.engine.planning import plan
+from latcal.engine.reading import read
+from latcal.engine.running import events
+from latcal.model.report import Event, RunReport, fold
+from latcal.plugin.registry import Registry, load_plugins
+
+settings.register_profile("latcal", deadline=None, max_examples=50)
+settings.load_profile("latcal")
+
+AFTERNOON = Time("2026-11-04T16:00:00", scale="tai")
+"""When the tests' nights begin."""
+
+BENCH = """\
+latcal: 1
+title: A night on the bench
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: memory}
+executor: {use: serial}
+sequences:
+  biases: {image: bias, exposures: 3 x 0 s}
+  darks: {image: dark, exposures: 3 x 15 s}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
+"""
+
+
+@frozen
+class Night:
+    """A run, its events and its report."""
+
+    events: tuple[Event, ...]
+    report: RunReport
+
+    def of(self, kind: type) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return load_plugins()
+
+
+@pytest.fixture
+def night(registry: Registry) -> Callable[..., Night]:
+    def run(
+        text: str = BENCH,
+        *,
+        set: Iterable[str] = (),  # noqa: A002  the word of the command line
+        extra: Iterable[object] = (),
+        registry: Registry = registry,
+        **kwargs: object,
+    ) -> Night:
+        plugins = load_plugins(extra=extra) if extra else registry
+        recipe = read(text, "night.yaml", plugins, settings=set)
+        kwargs.setdefault("now", lambda: AFTERNOON)
+        heard = tuple(events(plan(recipe, plugins), plugins, **kwargs))
+        return Night(heard, fold(heard))
+
+    return run
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Give the folder of real frames, or skip with a reason; in CI their absence is a failure."""
+    root = Path(__file__).parents[1]
+    folder = Path(os.environ.get("LATCAL_REAL_DATA") or root.parent / "shared" / "data")
+    if not (folder / "efosc2-pair").is_dir():
+        reason = f"no real frames: {folder} has no efosc2-pair (set LATCAL_REAL_DATA)"
+        if os.environ.get("LATCAL_REQUIRE_REAL_DATA"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder

@@ -1,0 +1,223 @@
+"""Whole jobs on the simulated bench, as an operator would see them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from latcal.errors import NotReady, RecipeError
+from latcal.model.report import Built, Certified, Exposed, Judged, RunEnded, RunStarted, Solved, Status, StepEnded
+
+TWENTY = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 15 s"]
+
+
+def tally(report, stage: int, rule: str):
+    return next(t for t in report.stages[stage].verdict.tallies if t.rule == rule)
+
+
+def test_three_biases_are_refused_for_noise_everywhere_and_the_dark_is_skipped(night: Callable) -> None:
+    report = night().report
+    verdict = report.stages[0].verdict
+    assert report.exit_code == 1
+    assert report.stages[0].status is Status.REFUSED
+    assert tally(report, 0, "noise").failed == dict.fromkeys(verdict.exposures, 16)
+    assert verdict.failed_exposures == verdict.exposures
+    assert verdict.remedy == "8 more frames would do"
+    assert report.stages[1].status is Status.SKIPPED
+    assert report.stages[1].reason == "bias was refused"
+    assert not report.stages[0].certified
+
+
+def test_twenty_biases_are_accepted_within_the_budget(night: Callable) -> None:
+    report = night(set=TWENTY).report
+    assert report.exit_code == 0
+    assert all(stage.status is Status.DONE for stage in report.stages)
+    assert tally(report, 0, "noise").failed == {}
+    seen = report.stages[0].numbers
+    excess = seen["noise"]["median"] / seen["frame_noise"]["median"] - 1
+    # sqrt(1 - 1/20) - 1 = -2.53 %; the median over 320 places of 16,000 pixels is good to 0.04 %
+    assert excess == pytest.approx(-0.0253, abs=0.003)
+
+
+def test_what_one_night_certified_the_next_checks_and_finds_good(tmp_path, night: Callable) -> None:
+    at = [f"store.root={tmp_path / 'store'}"]
+    first = """\
+latcal: 1
+title: Reference
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: folder, root: x}
+sequences: {biases: {image: bias, exposures: 20 x 0 s, discard: 1}}
+stages: [{make: bias, frames: [biases]}]
+certify: {into: calib/reference, begin: 2026-11-01, end: open}
+"""
+    made = night(first, set=at)
+    assert made.report.exit_code == 0
+    second = first.replace("{make: bias, frames: [biases]}", "{check: bias, frames: [biases], collections: [calib/reference]}")
+    second = second.replace("certify: {into: calib/reference, begin: 2026-11-01, end: open}\n", "")
+    # the same sensor on another day: the exposures' noise must be others, so they are other exposures of the seed
+    second = second.replace("20 x 0 s, discard: 1", "20 x 0 s, discard: 30")
+    checked = night(second, set=at)
+    assert checked.report.exit_code == 0
+    assert checked.report.resolved[0].ref.id == made.report.stages[0].built[0].id
+    assert tally(checked.report, 0, "noise").failed == {}
+    seen = checked.report.stages[0].numbers
+    # sqrt(1 + 1/20) - 1 = +2.47 %
+    assert seen["noise"]["median"] / seen["frame_noise"]["median"] - 1 == pytest.approx(0.0247, abs=0.003)
+
+
+def test_a_second_certificate_for_the_same_time_is_refused_before_the_first_exposure(tmp_path, night: Callable) -> None:
+    text = """\
+latcal: 1
+title: Twice
+instrument: bench
+camera: {use: simulated}
+store: {use: folder, root: x}
+sequences: {biases: {image: bias, exposures: 12 x 0 s}}
+stages: [{make: bias, frames: [biases]}]
+certify: {into: calib/twice, begin: 2026-11-01, end: 2026-12-01}
+"""
+    at = [f"store.root={tmp_path / 'store'}"]
+    assert night(text, set=at).report.exit_code == 0
+    with pytest.raises(NotReady, match=r"calib/twice: a bias for detector 0 is already valid .*another collection"):
+        night(text, set=at)
+
+
+def test_the_first_event_is_the_start_and_the_last_the_end(night: Callable) -> None:
+    events = night().events
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunEnded)
+    ended = [event.step for event in events if isinstance(event, StepEnded)]
+    assert sorted(ended) == list(range(len(events[0].steps)))
+
+
+def test_a_stage_that_says_wait_holds_the_camera_until_it_is_judged(night: Callable) -> None:
+    heard = night(set=["stages.0.wait=true"]).events
+    judged = next(i for i, event in enumerate(heard) if isinstance(event, Judged))
+    later = [e for e in heard[:judged] if isinstance(e, Exposed) and e.step > 3]
+    assert later == []
+    # the bias is refused, so that nothing wants the darks, and they are never taken
+    assert not [e for e in heard if isinstance(e, Exposed) and e.time_s == 15]
+
+
+def test_a_waiver_certifies_unverified_and_says_so(night: Callable) -> None:
+    run = night(set=["stages.0.verify={waived_by: A. Person, reason: first light}"])
+    stage = run.report.stages[0]
+    assert stage.status is Status.DONE
+    assert stage.verdict.unverified == "A. Person: first light"
+    assert stage.line.unverified == "A. Person: first light"
+    assert run.of(Certified)
+
+
+def test_levels_become_times_through_two_probes(night: Callable) -> None:
+    text = """\
+latcal: 1
+title: By level
+instrument: bench
+camera: {use: simulated, seed: 3, shutter_delay: 0.05 s}
+store: {use: memory}
+sequences:
+  biases: {image: bias, exposures: 12 x 0 s}
+  darks: {image: dark, exposures: 12 x 10 s}
+  flats: {image: flat, exposures: [11 x 30000 electron, 11 x 20 % of full well], filter: r, grating: empty}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+  - {make: flat, frames: [flats]}
+certify: {into: calib/levels, begin: 2026-11-04, end: 2026-11-05}
+"""
+    run = night(text)
+    solved = run.of(Solved)
+    assert [event.level for event in solved] == ["30000 electron", "20 % of full well"]
+    assert run.report.exit_code == 0, [s.reason for s in run.report.stages]
+    wanted = {round(event.time_s, 6): target for event, target in zip(solved, (30000, 26000), strict=True)}
+    seen = [e for e in run.events if type(e).__name__ == "Ingested" and e.levels]
+    times = {e.step: round(e.time_s, 6) for e in run.of(Exposed)}
+    for event in seen:
+        if times[event.step] in wanted:
+            # the lamp's noise is 0.1 % rms and its drift 0.2 % per 10 minutes; a probe is as noisy: 1 % is 5 sigma
+            assert event.levels["S00"] == pytest.approx(wanted[times[event.step]], rel=0.01)
+
+
+def test_a_lamp_that_is_off_is_not_ready_and_says_what_was_tried(night: Callable) -> None:
+    text = """\
+latcal: 1
+title: By level
+instrument: bench
+camera: {use: simulated, lamp: 0 electron/s}
+store: {use: memory}
+sequences:
+  biases: {image: bias, exposures: 12 x 0 s}
+  flats: {image: flat, exposures: 12 x 30000 electron, filter: r, grating: empty}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: flat, frames: [flats], options: {without_dark: the test has none}}
+certify: {into: calib/levels, begin: 2026-11-04, end: 2026-11-05}
+"""
+    report = night(text).report
+    assert report.exit_code == 4
+    failed = [step.reason for step in report.steps if step.status is Status.FAILED]
+    assert any("no light" in reason or "does not rise" in reason for reason in failed), failed
+
+
+def test_closing_the_iterator_ends_the_run_and_leaves_no_thread(registry) -> None:
+    from latcal.engine.planning import plan
+    from latcal.engine.reading import read
+    from latcal.engine.running import events
+
+    text = night_text()
+    before = threading.active_count()
+    stream = events(plan(read(text, "n.yaml", registry), registry), registry)
+    for event in stream:
+        if isinstance(event, Exposed):
+            break
+    stream.close()
+    assert threading.active_count() == before
+
+
+def night_text() -> str:
+    from textwrap import dedent
+
+    return dedent("""\
+        latcal: 1
+        title: Long
+        instrument: bench
+        camera: {use: simulated, clock: real}
+        store: {use: memory}
+        sequences: {darks: {image: dark, exposures: 20 x 600 s}, biases: {image: bias, exposures: 1 x 0 s}}
+        stages:
+          - {make: bias, frames: [biases], verify: {waived_by: test, reason: it is one}}
+          - {make: dark, frames: [darks]}
+        certify: {into: calib/x, begin: 2026-11-04, end: 2026-11-05}
+        """)
+
+
+def test_the_stop_flag_aborts_the_exposure_and_the_report_says_interrupted(registry) -> None:
+    from latcal.engine.planning import plan
+    from latcal.engine.reading import read
+    from latcal.engine.running import events
+    from latcal.model.report import fold
+
+    stop = threading.Event()
+    heard = []
+    for event in events(plan(read(night_text(), "n.yaml", registry), registry), registry, stop=stop):
+        heard.append(event)
+        if isinstance(event, Built):
+            stop.set()
+    report = fold(heard)
+    assert report.interrupted
+    assert report.exit_code == 130
+    assert report.stages[1].status is Status.SKIPPED
+    assert report.stages[1].reason == "interrupted"
+
+
+def test_a_count_that_could_never_refuse_is_refused(night: Callable) -> None:
+    with pytest.raises(RecipeError, match=r"17 is more than the 16 amplifiers of a detector: nothing could ever be refused"):
+        night(set=["accept={amplifiers: 17}"])
+
+
+def test_a_dark_without_bias_is_refused_while_planning(night: Callable) -> None:
+    with pytest.raises(RecipeError, match="dark needs a bias, and nothing before it makes one"):
+        night(set=["stages=[{make: dark, frames: [darks]}]", "sequences={darks: {image: dark, exposures: 3 x 5 s}}"])

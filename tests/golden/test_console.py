@@ -1,0 +1,53 @@
+"""Events to console report: compared with the files beside, letter by letter."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from latcal.builtin.reporters.console import ConsoleReporter, lines
+from latcal.model.report import Event, fold
+
+HERE = Path(__file__).parent
+
+
+def _nights() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("latcal_test_nights", HERE / "nights.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+nights = _nights()
+
+
+def console(events: list[Event]) -> str:
+    stream = io.StringIO()
+    with ConsoleReporter(stream) as reporter:
+        for event in events:
+            reporter.latcal_event(event)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", nights.NIGHTS)
+def test_the_console_writes_a_run_as_it_is_written_here(name: str) -> None:
+    assert console(nights.NIGHTS[name]()) == (HERE / "console" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", nights.NIGHTS)
+def test_a_report_printed_again_is_what_the_console_wrote(name: str) -> None:
+    events = nights.NIGHTS[name]()
+    assert "".join(f"{line}\n" for line in lines(fold(events))) == console(events)
+
+
+def test_a_slow_processing_lane_changes_nothing_but_the_time() -> None:
+    slow, fast = console(nights.good_night(slow=True)), console(nights.good_night())
+    assert slow.replace("31 s", "30 s") == fast

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.time import Time
+
+from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
+from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
+from latcal.plugin import Camera, ExposureRequest, World
+from latcal.testing.cameras import CameraSuite, request, small_instrument
+
+INSTRUMENT = small_instrument(detectors=2)
+REQUESTS = (request(0, detectors=(0, 1)), request(1, "dark", 15.0, discarded=True), request(2, "flat", 5.0, detectors=(1, 0)))
+MAPPING = """
+source: files that this test writes
+images: [{image: bias, when: {TYPE: BIAS}}, {image: dark, when: {TYPE: DARK}}, {image: flat, when: {TYPE: FLAT}}]
+time: {keyword: EXPTIME}
+date: {keyword: DATE-OBS}
+detector: {keyword: CHIP}
+"""
+
+
+def world(folder: Path) -> World:
+    return World(INSTRUMENT, lambda: Time("2022-11-04T12:00:00", scale="tai"), "run", threading.Event(), folder / "scratch")
+
+
+class TestSimulated(CameraSuite):
+    def open(self, folder: Path) -> Camera:
+        return SimulatedCamera(SimulatedOptions(seed=3), world(folder))
+
+    def requests(self) -> Sequence[ExposureRequest]:
+        return REQUESTS
+
+
+class TestReplay(CameraSuite):
+    def open(self, folder: Path) -> Camera:
+        frames = folder / "frames"
+        if not frames.exists():
+            frames.mkdir()
+            (folder / "ours.yaml").write_text(MAPPING)
+            for wanted in REQUESTS:
+                for key in (0, 1):
+                    write(frames / f"{wanted.index}_{key}.fits", wanted, key)
+        options = ReplayOptions(folder=frames, mapping=str(folder / "ours.yaml"))
+        return ReplayCamera(options, world(folder))
+
+    def requests(self) -> Sequence[ExposureRequest]:
+        return REQUESTS
+
+
+def write(path: Path, wanted: ExposureRequest, key: int) -> None:
+    primary = fits.PrimaryHDU()
+    primary.header["TYPE"] = wanted.image.upper()
+    primary.header["EXPTIME"] = wanted.time_s
+    primary.header["DATE-OBS"] = f"2022-11-04T12:00:{wanted.index:02d}"
+    primary.header["CHIP"] = INSTRUMENT.detector(key).name
+    images = [
+        fits.ImageHDU(np.full(amplifier.raw.shape, 1000 + wanted.index, np.int32), name=str(amplifier.extension))
+        for amplifier in INSTRUMENT.detector(key).amplifiers
+    ]
+    fits.HDUList([primary, *images]).writeto(path)

@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.errors import ProductNotFound, StoreError
+from latcal.formats.raw import checksum, write_raw
+from latcal.model.frames import Setup
+from latcal.model.validity import ValidityRange, instant
+from latcal.testing import samples
+
+NIGHT = ValidityRange(instant("2022-11-04"), instant("2022-11-05"))
+NOON = instant("2022-11-04T12:00:00")
+
+
+def open_store(folder: Path, **options) -> FolderStore:
+    return FolderStore(FolderOptions(root=folder / "store", **options), samples.world(folder))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path) as store:
+        yield store
+
+
+def state(folder: Path) -> list[tuple[str, int, str]]:
+    """Every file and folder with its time of change and what is in it."""
+    return sorted(
+        (
+            str(path.relative_to(folder)),
+            path.stat().st_mtime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        )
+        for path in [folder, *folder.rglob("*")]
+    )
+
+
+def filled(folder: Path):
+    store = open_store(folder)
+    ref = store.put(samples.product(), "run-1")
+    store.certify([ref], "calib", NIGHT)
+    frame = store.ingest(samples.frame(1))
+    store.write_report("run-1", {"night.jsonl": "{}\n"})
+    return store, ref, frame
+
+
+def ask_everything(store, ref, frame):
+    """All that a preflight may ask."""
+    store.is_free("bias", 0, Setup(), "calib", NIGHT)
+    list(store.list())
+    store.free_bytes()
+    if ref is None:
+        with pytest.raises(ProductNotFound, match="no bias"):
+            store.find("bias", 0, Setup(), NOON, ["calib"])
+        with pytest.raises(StoreError, match="no raw frame"):
+            store.frames([1], 0)
+        with pytest.raises(StoreError, match="not there"):
+            store.read_report("run-1", "night.jsonl")
+        return
+    store.find("bias", 0, Setup(), NOON, ["calib"])
+    store.find_exposure("bias", 0, frame.exposure.id, ["calib"])
+    store.get(ref)
+    [one.pixels(one.detector.amplifiers[0]) for one in store.frames([frame.exposure.id], 0)]
+    store.read_report("run-1", "night.jsonl")
+
+
+def test_asking_a_store_that_does_not_exist_makes_nothing(tmp_path):
+    before = state(tmp_path)
+    with open_store(tmp_path) as store:
+        ask_everything(store, None, None)
+    assert state(tmp_path) == before
+
+
+def test_asking_a_store_changes_no_byte_and_no_time(tmp_path):
+    _, ref, frame = filled(tmp_path)
+    before = state(tmp_path)
+    with open_store(tmp_path) as store:
+        ask_everything(store, ref, frame)
+    assert state(tmp_path) == before
+
+
+def test_a_store_whose_files_cannot_be_written_can_be_read(tmp_path):
+    _, ref, frame = filled(tmp_path)
+    paths = [tmp_path / "store", *(tmp_path / "store").rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        ask_everything(open_store(tmp_path), ref, frame)
+    finally:
+        for path in paths:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_files_lie_where_the_documentation_says(tmp_path):
+    _, ref, frame = filled(tmp_path)
+    files = sorted(str(path.relative_to(tmp_path / "store")) for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert files == [
+        "index.sqlite",
+        f"products/run-1/bias_0_{ref.id}.fits",
+        "raw/20221104/LC_O_20221104_000001_0.fits",
+        "reports/run-1/night.jsonl",
+    ]
+    assert frame.path == tmp_path / "store" / files[2]
+    assert frame.checksum == checksum(frame.path)
+
+
+def test_a_setup_of_odd_names_makes_a_plain_file_name(store):
+    store.put(samples.product("flat", setup=Setup(filter="../r/x y")), "run-1")
+    (path,) = (store.root / "products" / "run-1").iterdir()
+    assert path.name.startswith("flat_0_..-r-x-y_")
+
+
+def test_a_frame_that_is_a_file_is_copied_byte_for_byte(store, tmp_path):
+    original = tmp_path / "seen.fits"
+    write_raw(samples.frame(1), original, compress=False)
+    kept = store.ingest(evolve(samples.frame(1), path=original))
+    assert kept.path != original
+    assert kept.path.read_bytes() == original.read_bytes()
+
+
+def test_frames_are_compressed_unless_told_otherwise(tmp_path):
+    from astropy.io import fits
+
+    for compress in (True, False):
+        path = open_store(tmp_path / str(compress), compress=compress).ingest(samples.frame(1)).path
+        with fits.open(path) as hdus:
+            assert isinstance(hdus["SegmentA"], fits.CompImageHDU) is compress
+
+
+def test_a_relative_root_is_that_of_the_working_directory_when_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FolderStore(FolderOptions(root=Path("here")), samples.world(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store.reserve(date(2022, 11, 4), 1)
+    assert (tmp_path / "here" / "index.sqlite").exists()
+
+
+def test_room_is_that_of_the_nearest_folder_that_exists(tmp_path):
+    assert open_store(tmp_path / "not" / "there").free_bytes() > 0
+
+
+def test_putting_the_same_product_again_changes_nothing(store):
+    first = store.put(samples.product(), "run-1")
+    before = state(store.root / "products")
+    assert store.put(samples.product(), "run-1") == first
+    assert [(name, content) for name, _, content in state(store.root / "products")] == [
+        (name, content) for name, _, content in before
+    ]
+
+
+def test_a_run_or_report_that_is_no_file_name_is_refused(store):
+    with pytest.raises(StoreError, match="'../run' is not a name for a run"):
+        store.put(samples.product(), "../run")
+    with pytest.raises(StoreError, match="'a/b' is not a name for a report"):
+        store.write_report("run-1", {"a/b": ""})
+
+
+# -- damage ----------------------------------------------------------------------------------------------------
+
+
+def flip(path: Path, at: int):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_product_with_one_bit_changed_is_damaged(store):
+    from astropy.io import fits
+
+    ref = store.put(samples.product(), "run-1")
+    (path,) = (store.root / "products" / "run-1").iterdir()
+    with fits.open(path) as hdus:
+        at = hdus["IMAGE"].fileinfo()["datLoc"]
+    flip(path, at + 40)
+    with pytest.raises(StoreError, match=r"bias_0_.*fits is damaged: its planes and tables are not those"):
+        store.get(ref)
+
+
+def test_a_product_whose_file_is_gone_or_cut_short_is_named(store):
+    ref = store.put(samples.product(), "run-1")
+    (path,) = (store.root / "products" / "run-1").iterdir()
+    path.write_bytes(path.read_bytes()[:6000])
+    with pytest.raises(StoreError, match="is cut short"):
+        store.get(ref)
+    path.unlink()
+    with pytest.raises(StoreError, match="bias_0_.* cannot be read .No such file"):
+        store.get(ref)
+
+
+def test_a_raw_file_that_was_removed_counts_as_missing(store):
+    kept = store.ingest(samples.frame(1))
+    kept.path.unlink()
+    with pytest.raises(StoreError, match="no raw frame of exposure 2022110400001"):
+        store.frames([kept.exposure.id], 0)
+
+
+def test_a_raw_file_that_is_cut_short_is_named(store):
+    kept = store.ingest(samples.frame(1))
+    kept.path.write_bytes(kept.path.read_bytes()[:-2880])
+    with pytest.raises(StoreError, match="LC_O_20221104_000001_0.fits is cut short"):
+        list(store.frames([kept.exposure.id], 0))
+
+
+def test_frames_without_an_instrument_are_refused_with_what_to_do(tmp_path):
+    _, _, frame = filled(tmp_path)
+    blind = FolderStore(FolderOptions(root=tmp_path / "store"), evolve(samples.world(tmp_path), instrument=None))
+    assert blind.exposure(frame.exposure.id) == frame.exposure
+    with pytest.raises(StoreError, match="open it with an instrument"):
+        blind.frames([frame.exposure.id], 0)
+
+
+def test_an_index_that_is_not_one_is_named(store):
+    store.root.mkdir()
+    (store.root / "index.sqlite").write_text("this is text" * 100)
+    with pytest.raises(StoreError, match="index.sqlite: file is not a database"):
+        list(store.list())
+
+
+def test_an_index_of_a_newer_version_is_refused(store):
+    store.reserve(date(2022, 11, 4), 1)
+    with sqlite3.connect(store.root / "index.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(StoreError, match=r"is of version 9, and this latcal reads 1 \(install a newer one\)"):
+        list(store.list())
+
+
+def test_an_empty_index_is_an_empty_store(store):
+    store.root.mkdir()
+    (store.root / "index.sqlite").touch()
+    assert list(store.list()) == []
+    assert store.reserve(date(2022, 11, 4), 1) == range(2022110400001, 2022110400002)
+
+
+# -- the disk is full ------------------------------------------------------------------------------------------
+
+
+def full(*_args, **_kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_full_disk_is_a_store_error_and_leaves_nothing(store, monkeypatch, call):
+    store.reserve(date(2022, 11, 4), 1)
+    monkeypatch.setattr(os, call, full)
+    for write in (
+        lambda: store.put(samples.product(), "run-1"),
+        lambda: store.ingest(samples.frame(1)),
+        lambda: store.write_report("run-1", {"night.jsonl": "{}"}),
+    ):
+        with pytest.raises(StoreError, match=r"No space left on device \(make room"):
+            write()
+    monkeypatch.undo()
+    assert [path for path in store.root.rglob("*") if path.is_file()] == [store.root / "index.sqlite"]
+    with pytest.raises(StoreError, match="no raw frame"):
+        store.frames([2022110400001], 0)
+    assert store.ingest(samples.frame(1)).path.exists()
+
+
+def test_a_full_disk_under_the_index_is_a_store_error(store, monkeypatch):
+    ref = store.put(samples.product(), "run-1")
+
+    def tiny(self, mode, _open=type(store.index)._open):
+        connection = _open(self, mode)
+        connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr(type(store.index), "_open", tiny)
+    valid = [ValidityRange(instant(f"{year}-01-01"), instant(f"{year + 1}-01-01")) for year in range(1900, 2100)]
+    with pytest.raises(StoreError, match=r"index.sqlite: database or disk is full \(make room"):
+        for one in valid:
+            store.certify([ref], "c" * 200, one)
+
+
+def test_a_folder_that_may_not_be_made_is_named(tmp_path):
+    (tmp_path / "store").write_text("a file in the way")
+    store = open_store(tmp_path)
+    with pytest.raises(StoreError, match="store: (File exists|Not a directory)"):
+        store.reserve(date(2022, 11, 4), 1)
+
+
+# -- several processes -----------------------------------------------------------------------------------------
+
+
+def reserve_some(folder: Path, ready, found):
+    store = open_store(folder)
+    ready.wait()
+    found.put([i for _ in range(20) for i in store.reserve(date(2022, 11, 4), 2)])
+
+
+def test_processes_never_reserve_the_same_id(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, found = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=reserve_some, args=(tmp_path, ready, found)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    ids = [i for _ in processes for i in found.get(timeout=60)]
+    for process in processes:
+        process.join()
+    assert sorted(ids) == list(range(2022110400001, 2022110400081))
+
+
+def test_a_lock_that_stays_is_named_after_the_timeout(tmp_path):
+    store = open_store(tmp_path, lock_timeout="10 ms")
+    store.reserve(date(2022, 11, 4), 1)
+    other = sqlite3.connect(store.root / "index.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreError, match=r"has been locked by another process for 0.01 s \(wait .* lock_timeout\)"):
+            store.reserve(date(2022, 11, 4), 1)
+        assert list(store.list()) == []  # who only reads need not wait
+    finally:
+        other.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from latcal.builtin.stores.folder import files, index
+from latcal.testing import samples
+sys.path.insert(0, sys.argv[1])
+import {module} as these
+store = these.open_store(Path(sys.argv[2]))
+real = os.replace
+def before(*args):
+    os._exit(9)
+def after(*args):
+    real(*args)
+    os._exit(9)
+os.replace = {when}
+store.ingest(samples.frame(1)) if sys.argv[3] == "raw" else store.put(samples.product(), "run-1")
+"""
+
+
+@pytest.mark.parametrize("what", ["raw", "product"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_writer_that_is_killed_leaves_nothing_visible(tmp_path, what, when):
+    store = open_store(tmp_path)
+    store.reserve(date(2022, 11, 4), 1)
+    code = KILLED.format(module=Path(__file__).stem, when=when)
+    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), what], check=False)
+    assert done.returncode == 9
+    with pytest.raises(StoreError, match="no raw frame"):
+        store.frames([2022110400001], 0)
+    assert list(store.list()) == []
+    # and what it left is in nobody's way
+    kept = store.ingest(samples.frame(1))
+    np.testing.assert_array_equal(
+        next(store.frames([kept.exposure.id], 0)).raw(kept.detector.amplifiers[0]), kept.raw(kept.detector.amplifiers[0])
+    )
+    assert store.get(store.put(samples.product(), "run-1")).kind == "bias"
+
+
+HALF_DONE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.executemany(
+    "INSERT INTO certificates VALUES ('c', 'bias', 0, ?, ?, '~', 'x', '', '')", ((f"{i:0500}", str(i)) for i in range(500))
+)
+os._exit(9)
+"""
+
+
+def test_a_transaction_that_was_killed_is_undone_by_who_comes_next(tmp_path):
+    store, ref, _ = filled(tmp_path)
+    path = store.root / "index.sqlite"
+    done = subprocess.run([sys.executable, "-c", HALF_DONE, str(path)], check=False)
+    assert done.returncode == 9
+    assert path.with_name("index.sqlite-journal").exists()
+    assert [one.ref.id for one in store.list()] == [ref.id]
+
+
+# -- speed -----------------------------------------------------------------------------------------------------
+
+
+def test_lookups_walk_the_index_and_never_all_certificates(tmp_path):
+    store, _, _ = filled(tmp_path)
+    asked = []
+    with store.index.reading() as connection:
+        connection.set_trace_callback(asked.append)
+        from latcal.builtin.stores.folder import certificates
+
+        certificates.valid_at(connection, "bias", 0, Setup(), NOON, "calib")
+        certificates.all_valid_at(connection, "bias", 0, NOON, "calib")
+        certificates.taken(connection, "bias", 0, Setup(), "calib", NIGHT)
+        connection.set_trace_callback(None)
+        plans = [row["detail"] for query in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert plans
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
