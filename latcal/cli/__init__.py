@@ -60,7 +60,3 @@ fault; 4 the site, hardware, store or data; 130 interrupted."""
 @click.version_option(__version__, prog_name="latcal", message="%(prog)s %(version)s")
 def main() -> None:
     """Make calibrations of CCD cameras, from a recipe to a certificate."""
-
-
-if __name__ == "__main__":
-    main()

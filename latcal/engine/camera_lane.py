@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from functools import partial
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 
 from attrs import define
 
@@ -147,12 +147,20 @@ class CameraLane:
 
     def write(self) -> None:
         """Store and prepare each exposure as it comes, until there is no more."""
-        while (item := self.queue.get()) is not None:
+        while (item := self._next()) is not None:
             take, frames = item
             try:
                 self._ingest(take, frames)
             except LatcalError as error:
                 self.ledger.fail(take.id, error)
+
+    def _next(self) -> tuple[Take, tuple[Frame, ...]] | None:
+        while not self.ledger.broken:
+            try:
+                return self.queue.get(timeout=POLL_S)
+            except Empty:
+                continue
+        return None
 
     def _ingest(self, take: Take, frames: tuple[Frame, ...]) -> None:
         ledger = self.ledger

@@ -25,6 +25,7 @@ _MOMENT = re.compile(r"[12]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
 _DAY_FIRST = re.compile(r"(?P<day>\d{1,2})[-./ ](?P<month>\d{1,2})[-./ ](?P<year>\d{4})")
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-./ ]?(?P<month>\d{1,2})[-./ ]?(?P<day>\d{1,2})")
 _SWAPPED = re.compile(r"\s*(?P<each>[\d.]+ *[A-Za-z%][A-Za-z% ]*?)\s*[x×*]\s*(?P<count>\d+)\s*")
+_COUNT = re.compile(r"\s*(?P<sign>[-+]?)(?P<count>\d*\.?\d+)\s*[x×]\s*(?P<each>\S.*)")
 _TIMES_WORD = re.compile(r"\s*(?P<count>\d+)\s*(?:\*|X|times)\s*(?P<each>[\d.]+ *[A-Za-z%][A-Za-z% ]*?)\s*")
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -63,6 +64,10 @@ def _phrase(value: Any) -> Exposures:
             if match:
                 hint = f"write '{match['count']} x {match['each']}'"
                 raise ValueError(f"{value!r} is not an exposure", hint) from None
+        match = _COUNT.fullmatch(value) if isinstance(value, str) else None
+        if match and (match["sign"] or not match["count"].isdecimal()):
+            what = f"{match['sign']}{match['count']} in {value!r} is not a number of exposures"
+            raise ValueError(what, f"write a whole number, as in '5 x {match['each'].strip()}'") from None
         raise ValueError(*error.args) from None
 
 

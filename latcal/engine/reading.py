@@ -18,6 +18,7 @@ from latcal.errors import PluginError
 from latcal.formats.located import Tree, apply_settings, compose
 from latcal.formats.structure import structure
 from latcal.model.recipe import Marks, Recipe, Sequence, Use
+from latcal.plugin.declarations import Named
 from latcal.plugin.registry import Registry
 
 __all__ = ["digest", "read", "recipe_schema"]
@@ -209,15 +210,22 @@ def _expanded(tree: Tree, name: str, registry: Registry) -> Recipe:
     options = read_options(problems, registry, "procedure", shape.procedure, ("config",), shape.config)
     problems.stop()
     named = registry.named("procedure", shape.procedure)
-    plain = registry.call(named, named.declaration.expand, options)
-    if not isinstance(plain, Mapping) or "procedure" in plain:
-        source = f"{named.distribution} {named.version}".strip()
-        raise PluginError(f"{source}: the procedure {shape.procedure!r} gave {plain!r}, which is not a recipe")
+    text = _expansion(named, registry.call(named, named.declaration.expand, options))
     called = f"{name} (expanded)"
-    return evolve(_recipe(compose(_dumped(plain), called), called, registry), name=name)
+    return evolve(_recipe(compose(text, called), called, registry), name=name)
 
 
-def _dumped(plain: Mapping[str, Any]) -> str:
+def _expansion(named: Named, given: Any) -> str:
+    """Write what a procedure gave as a recipe's text."""
     from latcal.engine.writing import to_yaml
 
-    return to_yaml(plain)
+    try:
+        if isinstance(given, Mapping) and "procedure" not in given:
+            return to_yaml(given)
+    except TypeError as error:
+        cause: TypeError | None = error
+    else:
+        cause = None
+    source = f"{named.distribution} {named.version}".strip()
+    what = f"{source}: the procedure {named.declaration.name!r} gave {given!r}, which is not a recipe"
+    raise PluginError(what) from cause

@@ -155,7 +155,8 @@ class AmplifierFrame:
     read_noise, read_noise_error : float [electron]
         From the serial overscan of this frame.
     frame_noise : float [electron]
-        What a pixel without signal must show: read noise, overscan model and quantisation together.
+        What a pixel without signal must show: read noise, overscan model and quantisation together. Of this frame
+        when building; pooled over the frames of the stage when verifying.
     level : float [electron]
         Clipped mean of the pixels.
     detector_level : float [electron]

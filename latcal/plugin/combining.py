@@ -1,4 +1,4 @@
-"""What calibration types that combine frames share: how frames are prepared, parts, and metrics of residuals."""
+"""What calibration types that combine frames share: checks, preparation, and the part that comes of it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from latcal.errors import BuildError
 from latcal.model.frames import AmplifierFrame
 from latcal.model.geometry import Preparation
-from latcal.model.metrics import Measurement, Metric, Scope
 from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct
 from latcal.model.recipe import Sequence as Exposed
-from latcal.model.rules import Rule
 from latcal.numerics import statistics
-from latcal.numerics.arrays import Read
+from latcal.numerics.arrays import Pixels, Read
 from latcal.numerics.stacks import Combined
 from latcal.plugin.declarations import AmplifierInputs, Part
 
@@ -97,6 +95,17 @@ def part(
     return Part(planes, {**_facts_of(inputs), **_facts(combined, unit), **(facts or {})})
 
 
+def image_part(pixels: Pixels, unit: str) -> Part:
+    """Make a part of one image: its plane, NO_DATA where it has no value, and its level."""
+    mask = _no_data(pixels)
+    return Part({"image": pixels, "mask": mask}, {"level": (statistics.level(pixels), unit)})
+
+
+def unit_of(parts: Sequence[Part]) -> str:
+    """Give the unit of the parts' images: that of their levels."""
+    return parts[0].facts["level"][1]
+
+
 def frame_noise_of(frames: Iterable[AmplifierFrame]) -> float:
     """Give the root mean square of the frames' noise [electron]."""
     return float(np.sqrt(np.mean([frame.frame_noise**2 for frame in frames])))
@@ -116,58 +125,20 @@ def level_of(product: AmplifierProduct) -> float:
     return level
 
 
-def at_amplifier(inputs: AmplifierInputs, values: Mapping[str, float]) -> Iterator[Measurement]:
-    """Give measurements of the one exposure of these inputs, at its amplifier."""
-    (frame,) = inputs.frames
-    for name, value in values.items():
-        yield Measurement(name, value, frame.exposure.id, inputs.detector.name, inputs.amplifier.name)
+def nothing(shape: tuple[int, int]) -> Combined:
+    """Give what comes of no frames that count: an image without any value."""
+    empty = np.full(shape, np.nan, dtype=np.float32)
+    return Combined(empty, empty.copy(), np.zeros(shape, dtype=np.uint16), 0, 1.0, math.nan, None)
 
 
-def readout(inputs: AmplifierInputs) -> dict[str, float]:
-    """Measure what every frame shows, whatever it was taken for: values of `READOUT`."""
-    return {"read_noise": inputs.frames[0].read_noise, "nominal_read_noise": inputs.amplifier.read_noise}
-
-
-def metrics(*declared: Metric) -> dict[str, Metric]:
-    """Give metrics by name, those of `readout` first."""
-    return {metric.name: metric for metric in (*READOUT, *declared)}
-
-
-def amplifier_metric(name: str, unit: str, summary: str) -> Metric:
-    """Declare a metric of amplifier scope."""
-    return Metric(name, unit, Scope.AMPLIFIER, summary)
-
-
-READOUT = (
-    amplifier_metric("read_noise", "electron", "Noise of the serial overscan."),
-    amplifier_metric("nominal_read_noise", "electron", "Read noise that the instrument file gives."),
-)
-RESIDUAL = (
-    amplifier_metric("mean", "electron", "Mean of the residual, cosmic rays left out."),
-    amplifier_metric("noise", "electron", "Standard deviation of the residual, clipped at 5 sigma, 3 times."),
-    amplifier_metric("frame_noise", "electron", "What a corrected pixel of this frame must show."),
-    amplifier_metric("cr_noise", "electron", "Standard deviation of the residual without cosmic rays, not clipped."),
-    amplifier_metric("pull", "", "Clipped standard deviation of residual over expected noise, pixel by pixel."),
-)
-READ_NOISE_RULE = Rule(
-    "read_noise",
-    "abs(read_noise - nominal_read_noise) <= 0.15 * nominal_read_noise",
-    summary="A noisy night shows against the nominal value only; real LATISS noise is 0.975 to 1.058 of it.",
-)
-RESIDUAL_RULES = (
-    Rule(
-        "noise",
-        "abs(noise - frame_noise) <= 0.05 * frame_noise",
-        summary="The residual is as noisy as its frame, no more and no less.",
-    ),
-    Rule(
-        "cr_noise",
-        "abs(cr_noise - noise) <= 0.05 * noise",
-        summary="What is left without cosmic rays is noise, and nothing else that stands out.",
-    ),
-    Rule("mean", "abs(mean) <= 0.2 * read_noise", summary="Nothing is left on average."),
-    READ_NOISE_RULE,
-)
+def above(combined: Combined, least: float) -> Combined:
+    """Leave out the pixels whose image is below `least`: they have no data."""
+    with np.errstate(invalid="ignore"):
+        usable = combined.image >= np.float32(least)
+    empty = np.float32(np.nan)
+    return evolve(
+        combined, image=np.where(usable, combined.image, empty), variance=np.where(usable, combined.variance, empty)
+    )
 
 
 def times_that_fit(sequences: Iterable[Exposed], fits: Callable[[float], bool], hint: str) -> Iterator[tuple[str, str]]:
@@ -188,7 +159,7 @@ def no_levels(sequences: Iterable[Exposed]) -> Iterator[tuple[str, str]]:
 
 
 def _mask(frames: Iterable[AmplifierFrame], stack: Sequence[Read], combined: Combined) -> NDArray[np.uint8]:
-    mask = np.where(np.isfinite(combined.image), np.uint8(0), np.uint8(1 << MASK_PLANES["NO_DATA"]))
+    mask = _no_data(combined.image)
     if combined.rejected:
         valued = np.zeros(mask.shape, dtype=np.uint16)
         for read in stack:
@@ -198,6 +169,10 @@ def _mask(frames: Iterable[AmplifierFrame], stack: Sequence[Read], combined: Com
         if frame.saturated:
             mask[np.isnan(frame.reader(WHOLE))] |= np.uint8(1 << MASK_PLANES["SATURATED"])
     return mask
+
+
+def _no_data(pixels: Pixels) -> NDArray[np.uint8]:
+    return np.where(np.isfinite(pixels), np.uint8(0), np.uint8(1 << MASK_PLANES["NO_DATA"]))
 
 
 def _facts_of(inputs: AmplifierInputs) -> Facts:

@@ -273,7 +273,7 @@ class StoreSuite:
         here = store.put(samples.product(), "run-1")
         with self.open(tmp_path / "other") as other:
             elsewhere = other.put(samples.product(detector=1), "run-1")
-        with pytest.raises(StoreError, match="bias of detector 1 .* is not in the store"):
+        with pytest.raises(StoreError, match=r"bias of detector 1 .* is not in the store"):
             store.certify([here, elsewhere], "calib", NIGHT)
         assert not list(store.list())
 
@@ -312,5 +312,5 @@ class StoreSuite:
 
     def test_a_report_that_is_not_there_is_an_error(self, store: Store) -> None:
         """Named."""
-        with pytest.raises(StoreError, match="no report 'night.jsonl' of the run 'run-1'"):
+        with pytest.raises(StoreError, match=r"no report 'night.jsonl' of the run 'run-1'"):
             store.read_report("run-1", "night.jsonl")

@@ -113,7 +113,7 @@ def test_a_plugin_that_does_not_import_stops_the_program_named_with_its_version(
     install: Install, source: str, reason: str
 ) -> None:
     install("latcal-cellar", source, version="2.3")
-    with pytest.raises(PluginError, match="^latcal-cellar 2.3: entry point 'store' does not import: ") as caught:
+    with pytest.raises(PluginError, match=r"^latcal-cellar 2\.3: entry point 'store' does not import: ") as caught:
         load_plugins(without=["latcal"])
     assert reason in str(caught.value)
     assert "run with --without latcal-cellar:store" in str(caught.value)

@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import frozen
 
 from latcal.numerics import budget, combine, correct, residuals
+from latcal.numerics.arrays import Pixels
 from latcal.plugin import (
     AmplifierInputs,
     CalibrationType,
@@ -19,23 +20,10 @@ from latcal.plugin import (
     Product,
     Sequence,
     assemble_image,
+    combining,
     hookimpl,
+    judging,
     option,
-)
-from latcal.plugin.combining import (
-    OVERSCAN,
-    RESIDUAL,
-    RESIDUAL_RULES,
-    WHOLE,
-    OverscanOptions,
-    above_zero,
-    at_amplifier,
-    metrics,
-    no_levels,
-    part,
-    preparation,
-    readout,
-    times_that_fit,
 )
 
 
@@ -46,19 +34,19 @@ class BiasOptions:
     clip: float = option(
         5.0,
         help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
-        validator=above_zero,
+        validator=combining.above_zero,
     )
     estimator: Literal["model", "clipped", "median"] = option(
         "model",
         help="'model' rejects by the noise of each frame; 'clipped' (3 sigma, 3 passes) and 'median' are for comparison.",
     )
-    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+    overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
 
 
 def check(sequences: tuple[Sequence, ...], _: BiasOptions) -> Iterator[tuple[str, str]]:
     """Refuse frames that are exposed."""
-    yield from times_that_fit(sequences, lambda time: time == 0.0, "write '20 x 0 s'")
-    yield from no_levels(sequences)
+    yield from combining.times_that_fit(sequences, lambda time: time == 0.0, "write '20 x 0 s'")
+    yield from combining.no_levels(sequences)
 
 
 def build_amplifier(inputs: AmplifierInputs) -> Part:
@@ -71,7 +59,7 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
             combined = combine.median(stack, inputs.frame_noise, inputs.shape)
         case _:
             combined = combine.mean(stack, inputs.frame_noise, inputs.shape, clip=inputs.options.clip)
-    return part(inputs, stack, combined, unit="electron")
+    return combining.part(inputs, stack, combined, unit="electron")
 
 
 def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
@@ -81,19 +69,17 @@ def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
 
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame minus the bias."""
+    return judging.of_residual(inputs, residuals.residual(_left(inputs), inputs.frames[0].frame_noise))
+
+
+def residual(inputs: AmplifierInputs) -> Part:
+    """Give one frame minus the bias [electron]."""
+    return combining.image_part(_left(inputs), "electron")
+
+
+def _left(inputs: AmplifierInputs) -> Pixels:
     (frame,) = inputs.frames
-    left = residuals.residual(correct.subtract(frame.reader, inputs.need("bias").reader)(WHOLE), frame.frame_noise)
-    return at_amplifier(
-        inputs,
-        {
-            **readout(inputs),
-            "mean": left.mean,
-            "noise": left.noise,
-            "frame_noise": left.expected,
-            "cr_noise": left.cr_noise,
-            "pull": left.pull,
-        },
-    )
+    return correct.subtract(frame.reader, inputs.need("bias").reader)(combining.WHOLE)
 
 
 def expect(outlook: Outlook) -> Iterable[Expectation]:
@@ -118,11 +104,12 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         summary="Mean of frames without exposure",
         options=BiasOptions,
         images=frozenset({"bias"}),
-        metrics=metrics(*RESIDUAL),
-        rules=RESIDUAL_RULES,
+        metrics=judging.metrics(*judging.RESIDUAL),
+        rules=judging.RESIDUAL_RULES,
         check=check,
-        preparation=preparation,
+        preparation=combining.preparation,
         build_amplifier=build_amplifier,
+        residual=residual,
         assemble=assemble,
         measure=measure,
         budget=expect,

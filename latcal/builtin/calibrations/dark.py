@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from latcal.numerics import budget, combine, correct, residuals
+from latcal.numerics.arrays import Pixels
 from latcal.plugin import (
     AmplifierInputs,
     BuildError,
@@ -24,24 +25,10 @@ from latcal.plugin import (
     Scope,
     Sequence,
     assemble_image,
+    combining,
     hookimpl,
+    judging,
     option,
-)
-from latcal.plugin.combining import (
-    OVERSCAN,
-    RESIDUAL,
-    RESIDUAL_RULES,
-    WHOLE,
-    OverscanOptions,
-    above_zero,
-    at_amplifier,
-    metrics,
-    no_levels,
-    not_below_zero,
-    part,
-    preparation,
-    readout,
-    times_that_fit,
 )
 
 RATE = "electron / s"
@@ -54,15 +41,17 @@ class DarkOptions:
     clip: float = option(
         5.0,
         help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
-        validator=above_zero,
+        validator=combining.above_zero,
     )
     grow: int = option(
-        1, help="Pixels by which what is rejected is grown in its frame; latcal's choice.", validator=not_below_zero
+        1,
+        help="Pixels by which what is rejected is grown in its frame; latcal's choice.",
+        validator=combining.not_below_zero,
     )
     other_bias: str = option(
         "", help="Why a dark may be used with another bias than the one it was made with; recorded in the product."
     )
-    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+    overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
 
 
 def needs(_: DarkOptions) -> frozenset[str]:
@@ -70,10 +59,15 @@ def needs(_: DarkOptions) -> frozenset[str]:
     return frozenset({"bias"})
 
 
+def unpinned(options: DarkOptions) -> frozenset[str]:
+    """Let a dark be used with another bias if a reason is written."""
+    return frozenset({"dark"}) if options.other_bias else frozenset()
+
+
 def check(sequences: tuple[Sequence, ...], _: DarkOptions) -> Iterator[tuple[str, str]]:
     """Refuse frames without a time in which charge can gather."""
-    yield from times_that_fit(sequences, lambda time: time > 0.0, "write '16 x 30 s'")
-    yield from no_levels(sequences)
+    yield from combining.times_that_fit(sequences, lambda time: time > 0.0, "write '16 x 30 s'")
+    yield from combining.no_levels(sequences)
 
 
 def build_amplifier(inputs: AmplifierInputs) -> Part:
@@ -93,31 +87,35 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
         "dark_current": (float(np.median(dark)) if dark.size else float("nan"), RATE),
         "bias_weight": (_bias_weight(times, inputs.frame_noise), "1 / s"),
     }
-    return part(inputs, stack, combined, unit=RATE, facts=facts)
+    return combining.part(inputs, stack, combined, unit=RATE, facts=facts)
 
 
 def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
     """Put the amplifiers together, pinned to the bias that was subtracted."""
-    return assemble_image(inputs, parts, unit=RATE, pins={"bias": inputs.needs["bias"].id})
+    return assemble_image(inputs, parts, unit=combining.unit_of(parts), pins={"bias": inputs.needs["bias"].id})
 
 
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame minus the bias and the dark in its time."""
     (frame,) = inputs.frames
-    signal = inputs.need("dark").reader(WHOLE) * np.float32(frame.exposure.dark_time_s)
-    pixels = correct.subtract(frame.reader, inputs.need("bias").reader)(WHOLE) - signal
-    left = residuals.residual(pixels, frame.frame_noise, signal)
-    return at_amplifier(
-        inputs,
-        {
-            **readout(inputs),
-            "mean": left.mean,
-            "noise": left.noise,
-            "frame_noise": left.expected,
-            "cr_noise": left.cr_noise,
-            "pull": left.pull,
-        },
-    )
+    signal = _signal(inputs)
+    return judging.of_residual(inputs, residuals.residual(_left(inputs, signal), frame.frame_noise, signal))
+
+
+def residual(inputs: AmplifierInputs) -> Part:
+    """Give one frame minus the bias and the dark in its time [electron]."""
+    return combining.image_part(_left(inputs, _signal(inputs)), "electron")
+
+
+def _signal(inputs: AmplifierInputs) -> Pixels:
+    """Give the dark in the time of one frame [electron]."""
+    signal: Pixels = inputs.need("dark").reader(combining.WHOLE) * np.float32(inputs.frames[0].exposure.dark_time_s)
+    return signal
+
+
+def _left(inputs: AmplifierInputs, signal: Pixels) -> Pixels:
+    (frame,) = inputs.frames
+    return correct.subtract(frame.reader, inputs.need("bias").reader)(combining.WHOLE) - signal
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
@@ -175,17 +173,19 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         options=DarkOptions,
         images=frozenset({"dark"}),
         needs=needs,
-        metrics=metrics(
-            *RESIDUAL,
+        metrics=judging.metrics(
+            *judging.RESIDUAL,
             Metric("dark_current", RATE, Scope.PRODUCT, "Median rate of the worst amplifier of the product."),
         ),
         rules=(
-            *RESIDUAL_RULES,
+            *judging.RESIDUAL_RULES,
             Rule("dark_current", "dark_current <= 0.2 electron/s", summary="More than this is a leak of light."),
         ),
         check=check,
-        preparation=preparation,
+        unpinned=unpinned,
+        preparation=combining.preparation,
         build_amplifier=build_amplifier,
+        residual=residual,
         assemble=assemble,
         measure=measure,
         summarise=summarise,

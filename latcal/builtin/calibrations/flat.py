@@ -32,34 +32,29 @@ from latcal.plugin import (
     Scope,
     Sequence,
     assemble_image,
+    combining,
     hookimpl,
+    judging,
     option,
-)
-from latcal.plugin.combining import (
-    OVERSCAN,
-    READ_NOISE_RULE,
-    WHOLE,
-    OverscanOptions,
-    above_zero,
-    amplifier_metric,
-    at_amplifier,
-    level_of,
-    metrics,
-    part,
-    preparation,
-    readout,
-    times_that_fit,
 )
 
 NAN = float("nan")
 FAINTEST = 10.0
 """A frame of fewer electrons is none of a flat: about the noise of one pixel; latcal's choice."""
 METRICS = (
-    amplifier_metric("mean", "electron", "Level of the flattened frame: sum of the signal over sum of the flat."),
-    amplifier_metric("noise", "electron", "Standard deviation of the flattened frame, clipped at 5 sigma, 3 times."),
-    amplifier_metric("shot_noise", "electron", "What counting electrons and the readout must leave in that frame."),
-    amplifier_metric("frame_noise", "electron", "What a corrected pixel of this frame without light must show."),
-    amplifier_metric("pull", "", "Clipped standard deviation of residual over expected noise, pixel by pixel."),
+    judging.amplifier_metric(
+        "mean", "electron", "Level of the flattened frame: sum of the signal over sum of the flat."
+    ),
+    judging.amplifier_metric(
+        "noise", "electron", "Standard deviation of the flattened frame, clipped at 5 sigma, 3 times."
+    ),
+    judging.amplifier_metric(
+        "shot_noise", "electron", "What counting electrons and the readout must leave in that frame."
+    ),
+    judging.amplifier_metric(
+        "frame_noise", "electron", "What a corrected pixel of this frame without light must show."
+    ),
+    judging.amplifier_metric("pull", "", "Clipped standard deviation of residual over expected noise, pixel by pixel."),
     Metric("level", "electron", Scope.DETECTOR, "Mean of the amplifiers' levels."),
     Metric("amplifier_scatter", "", Scope.DETECTOR, "Scatter of the amplifiers' levels, over their mean."),
     Metric("level_ratio", "", Scope.EXPOSURE, "Level per second over that of the product, mean over detectors."),
@@ -75,7 +70,7 @@ RULES = (
     Rule("level_ratio", "abs(level_ratio - 1) <= 0.05", summary="The lamp is steady."),
     Rule("scatter", "scatter <= 0.05", summary="All detectors see the lamp change alike."),
     Rule("amplifier_scatter", "amplifier_scatter <= 0.05", summary="All amplifiers of a detector agree on the level."),
-    READ_NOISE_RULE,
+    judging.READ_NOISE_RULE,
 )
 
 
@@ -86,7 +81,7 @@ class FlatOptions:
     clip: float = option(
         5.0,
         help="Samples beyond this many sigma of the noise model are rejected; latcal's choice.",
-        validator=above_zero,
+        validator=combining.above_zero,
     )
     without_dark: str = option(
         "", help="Why no dark is subtracted, if none is; recorded in the product. Then the flat needs a bias only."
@@ -99,7 +94,7 @@ class FlatOptions:
         unit="1 / electron",
         help="Coefficient a00 (negative) of the expected noise; 0 for photons alone.",
     )
-    overscan: OverscanOptions | None = option(None, help=OVERSCAN)
+    overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
 
 
 def needs(options: FlatOptions) -> frozenset[str]:
@@ -107,9 +102,14 @@ def needs(options: FlatOptions) -> frozenset[str]:
     return frozenset({"bias"}) if options.without_dark else frozenset({"bias", "dark"})
 
 
+def unpinned(options: FlatOptions) -> frozenset[str]:
+    """Let a dark be used with another bias if a reason is written."""
+    return frozenset({"dark"}) if options.other_bias else frozenset()
+
+
 def check(sequences: tuple[Sequence, ...], _: FlatOptions) -> Iterator[tuple[str, str]]:
     """Refuse frames that see no light."""
-    yield from times_that_fit(sequences, lambda time: time > 0.0, "write '20 x 5 s'")
+    yield from combining.times_that_fit(sequences, lambda time: time > 0.0, "write '20 x 5 s'")
 
 
 def build_amplifier(inputs: AmplifierInputs) -> Part:
@@ -121,7 +121,9 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
     lights = {frame.exposure.id: _light(inputs, frame) for frame in inputs.frames}
     lit = tuple(frame for frame in inputs.frames if lights[frame.exposure.id] > FAINTEST)
     if not lit:
-        return part(inputs, [], _nothing(inputs.shape), unit="", facts={"frames": (0.0, ""), "level_rate": _rate(NAN)})
+        return combining.part(
+            inputs, [], combining.nothing(inputs.shape), unit="", facts={"frames": (0.0, ""), "level_rate": _rate(NAN)}
+        )
     used = evolve(inputs, frames=lit)
     scale = [lights[frame.exposure.id] for frame in lit]
     stack = [_signal(used, frame) for frame in lit]
@@ -139,27 +141,28 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
         "level": (statistics.level(combined.image), ""),
         "level_rate": _rate(float(np.median(rates)) if rates else NAN),
     }
-    return part(used, stack, _bright(combined), unit="", facts=facts)
+    return combining.part(used, stack, combining.above(combined, residuals.DARKEST), unit="", facts=facts)
 
 
 def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
-    """Put the amplifiers together, the mean of their levels being 1."""
+    """Put the amplifiers together; in a flat, which has no unit, the mean of their levels is 1."""
+    unit = combining.unit_of(parts)
     mean = float(levels.mean_of_finite(np.array([one.facts["level"][0] for one in parts]), 0))
-    if not math.isfinite(mean):
-        return assemble_image(inputs, parts, unit="")
-    return assemble_image(inputs, tuple(_normalised(one, mean) for one in parts), unit="")
+    if unit or not math.isfinite(mean):
+        return assemble_image(inputs, parts, unit=unit)
+    return assemble_image(inputs, tuple(_normalised(one, mean) for one in parts), unit=unit)
 
 
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame, bias and dark subtracted, divided by the flat."""
     (frame,) = inputs.frames
     a00 = float(inputs.options.brighter_fatter.to_value("1 / electron"))
-    flat = inputs.need("flat").reader(WHOLE)
-    left = residuals.flattened(_signal(inputs, frame)(WHOLE), flat, frame.frame_noise, a00)
-    return at_amplifier(
+    flat = inputs.need("flat").reader(combining.WHOLE)
+    left = residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, a00)
+    return judging.at_amplifier(
         inputs,
         {
-            **readout(inputs),
+            **judging.readout(inputs),
             "mean": left.mean,
             "noise": left.noise,
             "shot_noise": left.expected,
@@ -167,6 +170,13 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
             "pull": left.pull,
         },
     )
+
+
+def residual(inputs: AmplifierInputs) -> Part:
+    """Give one frame, bias and dark subtracted, divided by the flat [electron]."""
+    (frame,) = inputs.frames
+    flattened = correct.divide(_signal(inputs, frame), inputs.need("flat").reader)
+    return combining.image_part(flattened(combining.WHOLE), "electron")
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
@@ -221,8 +231,8 @@ def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
 
 def _light(inputs: AmplifierInputs, frame: AmplifierFrame) -> float:
     """Give the level of light over the detector [electron]: the one scale of an exposure."""
-    dark = level_of(inputs.need("dark")) * frame.exposure.dark_time_s if "dark" in inputs.needs else 0.0
-    return frame.detector_level - level_of(inputs.need("bias")) - dark
+    dark = combining.level_of(inputs.need("dark")) * frame.exposure.dark_time_s if "dark" in inputs.needs else 0.0
+    return frame.detector_level - combining.level_of(inputs.need("bias")) - dark
 
 
 def _weights(scale: list[float], inputs: AmplifierInputs) -> list[float] | None:
@@ -230,23 +240,6 @@ def _weights(scale: list[float], inputs: AmplifierInputs) -> list[float] | None:
     if len(set(inputs.times_s)) == 1:
         return None
     return [s * s / (noise * noise + s) for s, noise in zip(scale, inputs.frame_noise, strict=True)]
-
-
-def _bright(combined: combine.Combined) -> combine.Combined:
-    """Leave out pixels so dark in the flat that it tells nothing about them."""
-    with np.errstate(invalid="ignore"):
-        bright = combined.image >= np.float32(residuals.DARKEST)
-    nothing = np.float32(np.nan)
-    return evolve(
-        combined,
-        image=np.where(bright, combined.image, nothing),
-        variance=np.where(bright, combined.variance, nothing),
-    )
-
-
-def _nothing(shape: tuple[int, int]) -> combine.Combined:
-    nothing = np.full(shape, np.nan, dtype=np.float32)
-    return combine.Combined(nothing, nothing.copy(), np.zeros(shape, dtype=np.uint16), 0, 1.0, NAN, None)
 
 
 def _normalised(one: Part, mean: float) -> Part:
@@ -280,11 +273,13 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         images=frozenset({"flat"}),
         setup=frozenset({"filter", "grating", "binning", "mode"}),
         needs=needs,
-        metrics=metrics(*METRICS),
+        metrics=judging.metrics(*METRICS),
         rules=RULES,
         check=check,
-        preparation=preparation,
+        unpinned=unpinned,
+        preparation=combining.preparation,
         build_amplifier=build_amplifier,
+        residual=residual,
         assemble=assemble,
         measure=measure,
         summarise=summarise,

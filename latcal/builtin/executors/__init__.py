@@ -1,1 +1,1 @@
-"""."""
+"""How work is spread: one item after another, threads, processes."""

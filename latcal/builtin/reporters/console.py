@@ -92,7 +92,9 @@ class ConsoleReporter:
         from rich.table import Table
 
         progress, table = self._progress, Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=max(progress.exposures, 1), completed=progress.exposed, width=24)
+        for _ in range(4):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=max(progress.exposures, 1), completed=progress.exposed, width=16)
         left = f"{progress.exposed}/{progress.exposures} exposures, {progress.time_left} left"
         table.add_row("camera", bar, progress.camera, left)
         table.add_row("processing", "", progress.processing)

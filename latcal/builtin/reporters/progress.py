@@ -38,7 +38,10 @@ class Progress:
                 self.exposures = sum(step.verb == "take" for step in steps)
                 self.planned_s = self.left_s = sum(step.camera_s for step in steps)
             case StepStarted(step=step):
-                self.running[step] = self.steps[step].line.label
+                line = self.steps[step].line
+                # the sequence and time of an exposure; of another step what it does, without from what
+                label = line.label
+                self.running[step] = label.removeprefix("Take ") if line.verb == "take" else label.split("  ")[0]
             case Exposed(step=step, at_s=at_s):
                 self._exposed(step)
                 self.at_s = at_s

@@ -261,3 +261,26 @@ def test_the_dark_current_is_that_of_the_worst_amplifier() -> None:
     dead = product_with("dark_current", math.nan, 0.1)
     assert [one.value for one in dark.summarise(before, {"S00": dead})] == [0.1]
     assert list(dark.summarise(before, {"S00": product_with("level", 1.0, 1.0)})) == []
+
+
+def detector_inputs(kind: str, options: Any) -> DetectorInputs:
+    record = Provenance("run", "recipe", "", "", (), {}, (), {}, {}, BEGIN)
+    refs = {"bias": ProductRef("bias-1", "bias", 0, Setup(), "", "run")}
+    return DetectorInputs(kind, DETECTOR, Setup(), (), refs, options, record)
+
+
+@pytest.mark.parametrize(
+    ("declared", "left"),
+    # minus a bias of 10; and a dark of 0.1 in 20 s; and through a flat of 0.5
+    [(next(iter(bias.latcal_calibrations())), 90.0), (DARK, 88.0), (FLAT, 176.0)],
+)
+def test_what_was_measured_can_be_kept_as_an_image_in_electrons(scratch: Scratch, declared: Any, left: float) -> None:
+    pixels = np.full(SHAPE, 100.0)
+    pixels[3, 4] = np.nan
+    needs = {**flat_needs(scratch), "flat": scratch.product("flat", 0.5)}
+    part = declared.residual(inputs([scratch.frame(pixels, 20.0)], declared.options(), **needs))
+    kept = declared.assemble(detector_inputs(declared.name, declared.options()), (part,))
+    assert kept.unit == "electron"
+    assert kept.facts("A")["level"] == pytest.approx(left)
+    assert np.argwhere(kept.planes["mask"]).tolist() == [[3, 4]]
+    assert kept.planes["image"][0, 0] == pytest.approx(left)

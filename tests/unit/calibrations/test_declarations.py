@@ -106,6 +106,13 @@ def test_each_type_says_what_it_needs() -> None:
     assert TYPES["flat"].needs(flat.FlatOptions(without_dark="none was taken")) == {"bias"}
 
 
+@pytest.mark.parametrize("kind", ["dark", "flat"])
+def test_a_dark_keeps_to_its_bias_unless_a_reason_is_written(kind: str) -> None:
+    declared = TYPES[kind]
+    assert declared.unpinned(declared.options()) == frozenset()
+    assert declared.unpinned(declared.options(other_bias="the old one was lost")) == {"dark"}
+
+
 @pytest.mark.parametrize(
     ("kind", "phrase"), [("bias", "20 x 0 s"), ("dark", "16 x 30 s"), ("flat", "2 x 5 s"), ("flat", "2 x 30000 adu")]
 )

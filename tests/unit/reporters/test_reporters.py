@@ -135,7 +135,7 @@ def test_progress_knows_both_lanes_and_the_time_left() -> None:
     for event in events[4:]:
         progress.hear(event)
         if type(event).__name__ == "StepStarted" and event.step == 4:
-            assert progress.processing == "Verify bias  on 3 exposures"
+            assert progress.processing == "Verify bias"
     assert (progress.exposed, progress.camera, progress.processing) == (5, "done", "waiting")
     assert progress.time_left == "0 s"
 

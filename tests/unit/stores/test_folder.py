@@ -162,7 +162,7 @@ def test_putting_the_same_product_again_changes_nothing(store):
 
 
 def test_a_run_or_report_that_is_no_file_name_is_refused(store):
-    with pytest.raises(StoreError, match="'../run' is not a name for a run"):
+    with pytest.raises(StoreError, match=r"'../run' is not a name for a run"):
         store.put(samples.product(), "../run")
     with pytest.raises(StoreError, match="'a/b' is not a name for a report"):
         store.write_report("run-1", {"a/b": ""})
@@ -196,7 +196,7 @@ def test_a_product_whose_file_is_gone_or_cut_short_is_named(store):
     with pytest.raises(StoreError, match="is cut short"):
         store.get(ref)
     path.unlink()
-    with pytest.raises(StoreError, match="bias_0_.* cannot be read .No such file"):
+    with pytest.raises(StoreError, match=r"bias_0_.* cannot be read .No such file"):
         store.get(ref)
 
 
@@ -210,7 +210,7 @@ def test_a_raw_file_that_was_removed_counts_as_missing(store):
 def test_a_raw_file_that_is_cut_short_is_named(store):
     kept = store.ingest(samples.frame(1))
     kept.path.write_bytes(kept.path.read_bytes()[:-2880])
-    with pytest.raises(StoreError, match="LC_O_20221104_000001_0.fits is cut short"):
+    with pytest.raises(StoreError, match=r"LC_O_20221104_000001_0.fits is cut short"):
         list(store.frames([kept.exposure.id], 0))
 
 
@@ -225,7 +225,7 @@ def test_frames_without_an_instrument_are_refused_with_what_to_do(tmp_path):
 def test_an_index_that_is_not_one_is_named(store):
     store.root.mkdir()
     (store.root / "index.sqlite").write_text("this is text" * 100)
-    with pytest.raises(StoreError, match="index.sqlite: file is not a database"):
+    with pytest.raises(StoreError, match=r"index.sqlite: file is not a database"):
         list(store.list())
 
 
@@ -273,8 +273,10 @@ def test_a_full_disk_is_a_store_error_and_leaves_nothing(store, monkeypatch, cal
 def test_a_full_disk_under_the_index_is_a_store_error(store, monkeypatch):
     ref = store.put(samples.product(), "run-1")
 
-    def tiny(self, mode, _open=type(store.index)._open):
-        connection = _open(self, mode)
+    ordinary = type(store.index)._open
+
+    def tiny(index, mode):
+        connection = ordinary(index, mode)
         connection.execute("PRAGMA max_page_count = 1")
         return connection
 
@@ -288,7 +290,7 @@ def test_a_full_disk_under_the_index_is_a_store_error(store, monkeypatch):
 def test_a_folder_that_may_not_be_made_is_named(tmp_path):
     (tmp_path / "store").write_text("a file in the way")
     store = open_store(tmp_path)
-    with pytest.raises(StoreError, match="store: (File exists|Not a directory)"):
+    with pytest.raises(StoreError, match=r"store: (File exists|Not a directory)"):
         store.reserve(date(2022, 11, 4), 1)
 
 

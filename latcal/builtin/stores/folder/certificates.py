@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
+import functools
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from astropy.time import Time
 from attrs import evolve
@@ -11,6 +12,9 @@ from attrs import evolve
 from latcal.formats import records
 from latcal.plugin import Certification, ProductRef, Setup, StoreError, ValidityRange, instant, stamp
 from latcal.plugin.lookup import overlap, setup_text
+
+if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
+    import sqlite3
 
 EVER, EVER_AFTER = "", "~"  # sort before and after every instant
 _COLUMNS = "collection, begins, ends, certified, unverified, ref"
@@ -35,7 +39,9 @@ def valid_at(
         " ORDER BY begins DESC LIMIT 1",
         (collection, kind, detector, setup_text(setup), stamp(at)),
     ).fetchone()
-    return _certification(row) if row is not None and stamp(at) < row["ends"] else None
+    if row is None or not stamp(at) < row["ends"]:
+        return None
+    return _certification(row, _range(row["begins"], row["ends"]))
 
 
 def all_valid_at(
@@ -62,7 +68,7 @@ def taken(
         " AND begins < ? ORDER BY begins DESC LIMIT 1",
         (collection, kind, detector, setup_text(setup), ends),
     ).fetchone()
-    return _range(row) if row is not None and begins < row["ends"] else None
+    return _range(row["begins"], row["ends"]) if row is not None and begins < row["ends"] else None
 
 
 def enter(
@@ -101,14 +107,15 @@ def listed(connection: sqlite3.Connection, kind: str | None, collection: str | N
         " ORDER BY collection, kind, detector, setup, begins",
         (kind, collection),
     )
-    return map(_certification, rows)
+    ranges = functools.cache(_range)  # of a night there are as many as detectors, and reading instants takes its time
+    for row in rows:
+        yield _certification(row, ranges(row["begins"], row["ends"]))
 
 
-def _certification(row: sqlite3.Row) -> Certification:
+def _certification(row: sqlite3.Row, valid: ValidityRange) -> Certification:
     ref = evolve(records.from_text(row["ref"], ProductRef), collection=row["collection"])
-    return Certification(ref, row["collection"], _range(row), row["certified"], row["unverified"])
+    return Certification(ref, row["collection"], valid, row["certified"], row["unverified"])
 
 
-def _range(row: sqlite3.Row) -> ValidityRange:
-    begins, ends = row["begins"], row["ends"]
+def _range(begins: str, ends: str) -> ValidityRange:
     return ValidityRange(None if begins == EVER else instant(begins), None if ends == EVER_AFTER else instant(ends))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from latcal.plugin import StoreError
+
+if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
+    import sqlite3
 
 VERSION = 1
 _SCHEMA = """
@@ -104,6 +107,8 @@ class Index:
                 connection.close()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
+        import sqlite3
+
         connection = self._open(mode)
         if mode == "ro":
             try:
@@ -116,6 +121,8 @@ class Index:
         return connection
 
     def _open(self, mode: str) -> sqlite3.Connection:
+        import sqlite3
+
         where = f"{self.path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(where, uri=True, timeout=self.lock_timeout_s, isolation_level=None)
         connection.row_factory = sqlite3.Row
@@ -129,6 +136,8 @@ class Index:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
+        import sqlite3
+
         try:
             yield
         except StoreError:

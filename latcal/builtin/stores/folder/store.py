@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from astropy.time import Time
 from attrs import Factory, evolve, field, frozen
@@ -35,6 +34,9 @@ from latcal.plugin import (
     stamp,
 )
 from latcal.plugin.lookup import EXPOSURES_PER_DAY, missing_frames, not_found, numbered, the_one_for
+
+if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
+    import sqlite3
 
 
 @frozen
