@@ -1,1 +1,1 @@
-"""."""
+"""Plugins that come with latcal, registered as a stranger's are."""

@@ -1,1 +1,1 @@
-"""."""
+"""Read, plan, run: the four lines from a text to a report."""

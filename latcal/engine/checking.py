@@ -104,8 +104,7 @@ def after(plan: Plan, registry: Registry) -> Iterator[Problem]:
         if isinstance(step, Build | Verify):
             yield from _needs(plan, registry, step)
     for planned in plan.stages:
-        if planned.stage.verb != "measure" or planned.rules:
-            yield from _counts(plan, planned)
+        yield from _counts(plan, planned)
     yield from _clashes(plan)
 
 
@@ -113,7 +112,7 @@ def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Pro
     stage = plan.stages[step.stage].stage
     named = registry.named("calibration", step.kind)
     missing = registry.call(named, named.declaration.needs, stage.options) - set(step.needs)
-    if isinstance(step, Build) or stage.verb != "make":
+    if isinstance(step, Build) or stage.verb == "check" or named.declaration.build_amplifier is None:
         for kind in sorted(missing):
             what = f"{step.kind} needs a {kind}, and nothing before it makes one"
             hint = f"add {{make: {kind}, ...}} before it, or name collections that hold one"
@@ -144,7 +143,7 @@ def _counts(plan: Plan, planned: PlannedStage) -> Iterator[Problem]:
         if limit > there:
             text = f"{limit} is more than the {there} {what}: nothing could ever be refused"
             yield _at(plan.recipe, *here, key, what=text, hint=f"write at most {there}")
-    if not any(not checked.rule.advisory for checked in planned.rules):
+    if stage.verb != "measure" and not any(not checked.rule.advisory for checked in planned.rules):
         text = f"no rule judges {stage.kind}: nothing is certified unverified by silence"
         hint = "write a rule, or verify: {waived_by: NAME, reason: WHY}"
         yield _at(plan.recipe, "stages", planned.index, stage.verb, what=text, hint=hint)

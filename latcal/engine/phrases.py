@@ -76,7 +76,9 @@ def read_count(value: Any) -> int:
     if type(value) is int and value >= 1:
         return value
     if value == MAJORITY:
-        raise ValueError(f"{value!r} is not a number of amplifiers", "write a count such as 8, or leave it out for half")
+        raise ValueError(
+            f"{value!r} is not a number of amplifiers", "write a count such as 8, or leave it out for half"
+        )
     raise ValueError(f"{shown(value)} is not a count of at least 1", "write a whole number such as 8")
 
 
@@ -91,7 +93,9 @@ def read_collection(value: Any) -> str:
     """Read the name of a collection."""
     if isinstance(value, str) and _COLLECTION.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} is not a collection", "write letters, digits and . _ - between /, as in calib/daily.1")
+    raise ValueError(
+        f"{shown(value)} is not a collection", "write letters, digits and . _ - between /, as in calib/daily.1"
+    )
 
 
 def read_name(value: Any) -> str:

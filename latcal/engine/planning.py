@@ -195,7 +195,7 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
     needs = _sources(draft, stage, registry.call(named, kind.needs, stage.options), whole)
     product: Source | None = None
     build = None
-    if stage.verb == "make":
+    if stage.verb != "check" and kind.build_amplifier is not None:
         build = Build(len(draft.steps), index, stage.kind, takes, needs)
         draft.steps.append(build)
         product = FromStep(build.id)
@@ -205,7 +205,7 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
     beside = _sources(draft, references, registry.call(named, kind.needs, stage.options), whole)
     draft.steps.append(Verify(len(draft.steps), index, stage.kind, takes, beside, product))
     certificate = stage.certify or recipe.certify
-    if build and certificate:
+    if build and stage.verb == "make" and certificate:
         draft.steps.append(Certify(len(draft.steps), index, stage.kind, build.id, certificate))
         draft.made[stage.kind, str(setup)] = build.id
 
@@ -251,7 +251,7 @@ def budget_lines(
     stage = planned.stage
     named = registry.named("calibration", stage.kind)
     times = tuple(take.time_s for take in takes if take.time_s is not None)
-    outlook = Outlook(times, stage.verb == "make", frames, stage.options, limits=_noise_limits(planned.rules))
+    outlook = Outlook(times, stage.verb != "check", frames, stage.options, limits=_noise_limits(planned.rules))
     in_force = {checked.rule.name for checked in planned.rules}
     return tuple(
         BudgetLine(planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note)

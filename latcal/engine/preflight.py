@@ -118,7 +118,7 @@ def _free(plan: Plan, store: Store) -> Iterator[Problem]:
             for detector in planned.detectors:
                 if not store.is_free(step.kind, detector, planned.setup, certificate.into, certificate.valid):
                     what = (
-                        f"{certificate.into}: a {step.kind} for detector {detector} is already valid in "
+                        f"{certificate.into}: a {step.kind} for detector {detector} is already valid in part of "
                         f"{certificate.valid}"
                     )
                     hint = f"certify into another collection: --set certify.into={certificate.into}.2, or another range"

@@ -35,9 +35,7 @@ def _recipe(registry: Registry) -> dict[str, Any]:
     properties = schema["properties"]
     for key in ("camera", "store", "executor"):
         properties[key] = _described(properties[key], _choice(registry, key))
-    properties["report"] = _described(
-        properties["report"], {"type": "array", "items": _choice(registry, "reporter")}
-    )
+    properties["report"] = _described(properties["report"], {"type": "array", "items": _choice(registry, "reporter")})
     kinds = [registry.get("calibration", name) for name in registry.names("calibration")]
     properties["stages"] = _described(
         properties["stages"],

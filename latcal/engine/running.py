@@ -21,6 +21,7 @@ from latcal.engine.camera_lane import BEHIND, CameraLane
 from latcal.engine.ledger import POLL_S, Ledger
 from latcal.engine.processing_lane import ProcessingLane
 from latcal.errors import LatcalError
+from latcal.formats.journal import to_json
 from latcal.model.recipe import Use
 from latcal.model.report import (
     Event,
@@ -36,7 +37,7 @@ from latcal.model.report import (
 from latcal.model.steps import Plan, Take
 from latcal.model.validity import stamp
 from latcal.plugin.declarations import Camera, Executor, Store, World
-from latcal.plugin.registry import Registry
+from latcal.plugin.registry import Registry, call
 
 Clock = Callable[[], Time]
 
@@ -46,27 +47,33 @@ def system_clock() -> Time:
     return Time.now().tai
 
 
+JOURNAL = "events.jsonl"
+"""The file of a run's report that holds all its events: `latcal report` prints it again."""
+
+
 @define(eq=False)
 class _Listeners:
     """Those who hear the events: hooks of plugins, and the reporters of this run."""
 
     registry: Registry
     extra: list[tuple[Any, str]]
-    deaf: set[str] = field(factory=set)
+    deaf: list[Callable[..., Any]] = field(factory=list)
+    journal: list[str] = field(factory=list)
 
     def tell(self, event: Event) -> Iterator[Event]:
         """Let all hear an event; give it back, followed by a note on each that raised (once)."""
+        self.journal.append(to_json(event))
         yield event
+        notes = []
         for name, function in self.registry.implementations("latcal_event", *self.extra):
-            if name in self.deaf:
-                continue
-            try:
-                from latcal.plugin.registry import call
-
-                call(name, function, event)
-            except LatcalError as error:
-                self.deaf.add(name)
-                yield from self.tell(Noted(f"the reporter {error} and hears no more of this run"))
+            if function not in self.deaf:
+                try:
+                    call(name, function, event)
+                except LatcalError as error:
+                    self.deaf.append(function)
+                    notes.append(Noted(f"the reporter {error}; it hears no more of this run"))
+        for note in notes:
+            yield from self.tell(note)
 
 
 def _open(stack: ExitStack, registry: Registry, kind: str, use: Use, world: World) -> Any:
@@ -115,6 +122,7 @@ def _started(plan: Plan, run: str, now: Clock) -> RunStarted:
         steps=steps,
         camera_s=plan.estimate.camera_s,
         at_most=plan.estimate.at_most,
+        budget=plan.budget,
     )
 
 
@@ -231,6 +239,8 @@ def events(
         for event in lanes.events():
             yield from listeners.tell(event)
         yield from listeners.tell(RunEnded(stop.is_set(), ledger.elapsed))
+        named = registry.named("store", plan.recipe.store.use)
+        registry.call(named, store.write_report, run, {JOURNAL: "\n".join((*listeners.journal, ""))})
 
 
 def run(plan: Plan, registry: Registry, *, now: Clock = system_clock, stop: threading.Event | None = None) -> RunReport:

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from latcal.model.frames import Setup
 from latcal.model.products import ProductRef
+from latcal.model.steps import BudgetLine
 from latcal.model.verdicts import Verdict
 
 
@@ -62,6 +63,7 @@ class RunStarted:
     steps: tuple[StepLine, ...]
     camera_s: float
     at_most: bool = False
+    budget: tuple[BudgetLine, ...] = ()
 
 
 @frozen
@@ -131,11 +133,20 @@ class Built:
 
 @frozen
 class Judged:
-    """A verdict was reached."""
+    """A verdict was reached.
+
+    Parameters
+    ----------
+    numbers : mapping of str to mapping
+        By metric: its median, least and greatest value.
+    units : mapping of str to str
+        By metric.
+    """
 
     step: int
     verdict: Verdict
     numbers: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    units: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -239,6 +250,7 @@ class StageReport:
     reason: str = ""
     verdict: Verdict | None = None
     numbers: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    units: Mapping[str, str] = field(factory=dict)
     built: tuple[ProductRef, ...] = ()
     certified: tuple[Certified, ...] = ()
 
@@ -301,8 +313,8 @@ def _apply(report: RunReport, event: Event) -> RunReport:
             return evolve(report, solved=(*report.solved, event))
         case Built(step=step, refs=refs):
             return evolve(report, stages=stage(at_stage(step), built=refs))
-        case Judged(step=step, verdict=verdict, numbers=numbers):
-            return evolve(report, stages=stage(at_stage(step), verdict=verdict, numbers=numbers))
+        case Judged(step=step, verdict=verdict, numbers=numbers, units=units):
+            return evolve(report, stages=stage(at_stage(step), verdict=verdict, numbers=numbers, units=units))
         case Certified(step=step):
             index = at_stage(step)
             done = next(s.certified for s in report.stages if s.line.index == index)

@@ -68,7 +68,11 @@ class ValidityRange:
         )
 
     def __str__(self) -> str:
-        def word(time: Time | None, none: str) -> str:
-            return none if time is None else stamp(time).removesuffix(".000000").removesuffix("T00:00:00")
+        begin, end = (None if t is None else _short(t) for t in (self.begin, self.end))
+        if begin and end:
+            return f"{begin} to {end}"
+        return f"{begin} onwards" if begin else f"until {end}" if end else "always"
 
-        return f"{word(self.begin, 'ever')} to {word(self.end, 'ever after')}"
+
+def _short(time: Time) -> str:
+    return stamp(time).removesuffix(".000000").removesuffix("T00:00:00")

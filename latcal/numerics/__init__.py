@@ -1,1 +1,1 @@
-"""."""
+"""Array code: it knows no frame, recipe or plugin."""

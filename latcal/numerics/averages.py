@@ -115,7 +115,8 @@ def average(values: Wide, kept: Mask, weights: Wide, model: Model, image: Wide |
         share /= share.sum(axis=0)
         image = np.einsum("ij,ij->j", share, inside) if image is None else image
         share *= share
-        variance = model.floor @ share + (model.slope @ share) * np.maximum(image, 0.0)
+        floor, slope = (np.einsum("i,ij->j", part, share) for part in (model.floor, model.slope))
+        variance = floor + slope * np.maximum(image, 0.0)
         offsets = np.where(kept, values - inside.sum(axis=0) / count, 0.0)
         quality = np.einsum("ij,ij->j", offsets, offsets) / np.where(count > 1, count - 1, np.nan)
     counted = np.count_nonzero(~np.isnan(values), axis=0)

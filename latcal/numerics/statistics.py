@@ -158,4 +158,5 @@ def _sigma(kept: Wide, mean: float) -> float:
     if kept.size < 2:
         return math.nan
     residual = kept - mean
-    return math.sqrt(float(residual @ residual) / (kept.size - 1))
+    # not residual @ residual: BLAS would sum on threads of its own, slower than this and differently from run to run
+    return math.sqrt(float(np.einsum("i,i->", residual, residual)) / (kept.size - 1))

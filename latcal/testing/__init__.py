@@ -1,1 +1,1 @@
-"""."""
+"""For authors of plugins: conformance suites, samples and fakes."""

@@ -55,7 +55,9 @@ certify: {into: calib/reference, begin: 2026-11-01, end: open}
 """
     made = night(first, set=at)
     assert made.report.exit_code == 0
-    second = first.replace("{make: bias, frames: [biases]}", "{check: bias, frames: [biases], collections: [calib/reference]}")
+    second = first.replace(
+        "{make: bias, frames: [biases]}", "{check: bias, frames: [biases], collections: [calib/reference]}"
+    )
     second = second.replace("certify: {into: calib/reference, begin: 2026-11-01, end: open}\n", "")
     # the same sensor on another day: the exposures' noise must be others, so they are other exposures of the seed
     second = second.replace("20 x 0 s, discard: 1", "20 x 0 s, discard: 30")
@@ -216,7 +218,9 @@ def test_the_stop_flag_aborts_the_exposure_and_the_report_says_interrupted(regis
 
 
 def test_a_count_that_could_never_refuse_is_refused(night: Callable) -> None:
-    with pytest.raises(RecipeError, match=r"17 is more than the 16 amplifiers of a detector: nothing could ever be refused"):
+    with pytest.raises(
+        RecipeError, match=r"17 is more than the 16 amplifiers of a detector: nothing could ever be refused"
+    ):
         night(set=["accept={amplifiers: 17}"])
 
 

@@ -176,7 +176,7 @@ def unverified() -> list[Event]:
         take(0, "biases", 1, 1, "0 s"),
         StepLine(1, "build", "Build bias  from 1 exposures", 0),
         StepLine(2, "verify", "Verify bias  on 1 exposures", 0),
-        StepLine(3, "certify", "Certify bias  into calib/test, ever to ever after", 0),
+        StepLine(3, "certify", "Certify bias  into calib/test, always", 0),
         StepLine(4, "verify", "Verify bias  on 1 exposures", 1),
     )
     stages = (StageLine(0, "make", "bias", waiver), StageLine(1, "check", "bias"))
@@ -185,7 +185,7 @@ def unverified() -> list[Event]:
     events: list[Event] = [started(steps, stages), Resolved(needs), *taken(0, 0.0)]
     events += done(1, 1.0, Built(1, refs))
     events += done(2, 2.0, Judged(2, verdict("bias", 1, unverified=waiver)))
-    events += done(3, 3.0, Certified(3, refs, "calib/test", "ever to ever after"))
+    events += done(3, 3.0, Certified(3, refs, "calib/test", "always"))
     events += [StepStarted(4, 3.0), StepEnded(4, Status.FAILED, "frame 20221104_000001 is damaged", 4, 4.0)]
     return [*events, RunEnded(at_s=4.0)]
 

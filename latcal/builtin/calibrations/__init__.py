@@ -1,1 +1,1 @@
-"""."""
+"""What is made of exposures, measured and judged."""

@@ -1,1 +1,1 @@
-"""."""
+"""What takes exposures."""

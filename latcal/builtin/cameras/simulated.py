@@ -84,10 +84,10 @@ class SimulatedCamera:
         begin = self._clock.expose(request.time_s, readout_s)
         dark_time_s = request.time_s + self._options.dark_delay.to_value("s")
         exposure = _exposure(request, self._instrument, float(dark_time_s), begin)
-        light = 0.0
+        index, light = self._options.first + request.index, 0.0
         if IMAGES.get(request.image, False):
-            light = lamplight(self._options, request.index, request.time_s, request.time_s + readout_s)
-        shot = Shot(request.index, light, exposure.dark_time_s, self._instrument.full_well)
+            light = lamplight(self._options, index, request.time_s, request.time_s + readout_s)
+        shot = Shot(index, light, exposure.dark_time_s, self._instrument.full_well)
         for key in request.detectors:
             true = self._truth(key)
             self._write(true)

@@ -1,1 +1,1 @@
-"""."""
+"""Where frames, products and reports are kept."""

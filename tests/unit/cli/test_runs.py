@@ -117,7 +117,7 @@ def test_what_is_taken_unverified_says_so_loudly_and_is_certified(here: Path) ->
     done = latcal("recipe", "unverified.yaml")
     assert done.exit_code == 0, done.output
     assert "bias UNVERIFIED: Ana: lamp test" in done.output
-    assert "certified bias UNVERIFIED into calib/daily, 2020-01-01 to ever after" in done.output
+    assert "certified bias UNVERIFIED into calib/daily, 2020-01-01 onwards" in done.output
 
     products = latcal("products").output
     assert "calib/daily  bias" in products

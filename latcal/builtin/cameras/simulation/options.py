@@ -40,6 +40,11 @@ class SimulatedOptions:
     """
 
     seed: int = option(0, help="Number that all of the sensor and of its noise follows from.", validator=_not_negative)
+    first: int = option(
+        0,
+        help="Index of the first exposure: another night of the same sensor begins where the last one ended.",
+        validator=_not_negative,
+    )
     clock: Literal["simulated", "real"] = option(
         "simulated", help="Whether exposure times only add up, from now on, or are waited for."
     )

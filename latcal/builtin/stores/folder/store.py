@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from astropy.time import Time
 from attrs import Factory, evolve, field, frozen
@@ -38,14 +38,22 @@ from latcal.plugin.lookup import EXPOSURES_PER_DAY, missing_frames, not_found, n
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
 
+    from astropy.units import Quantity
+
+LARGE_FRAME = 1_000_000
+"""Pixels from which raw frames are compressed; latcal's choice: astropy takes 5 ms for each compressed extension."""
+
 
 @frozen
 class FolderOptions:
     """Where the store is, and how it writes."""
 
     root: Path = option(help="The folder; made when something is first written. Relative to the working directory.")
-    compress: bool = option(True, help="Compress raw frames without loss.")
-    lock_timeout: Any = option("30 s", help="How long to wait for another process that writes.", unit="s")
+    compress: bool | None = option(
+        None,
+        help="Compress raw frames without loss; left out, those of one megapixel or more, where it saves more than it costs.",
+    )
+    lock_timeout: Quantity = option("30 s", help="How long to wait for another process that writes.", unit="s")
 
 
 def _root(store: FolderStore) -> Path:
@@ -94,7 +102,7 @@ class FolderStore:
             if frame.path is not None and frame.path.exists():
                 draft.write(partial(shutil.copyfile, frame.path))
             else:
-                draft.write(partial(write_raw, frame, compress=self.options.compress))
+                draft.write(partial(write_raw, frame, compress=self._compresses(frame)))
             total = checksum(draft.temporary)
             with self.index.writing() as connection:
                 there = "SELECT 1 FROM frames WHERE path = ? OR (exposure = ? AND detector = ?)"
@@ -104,6 +112,10 @@ class FolderStore:
                 connection.execute("INSERT INTO frames VALUES (?, ?, ?, ?, ?)", row)
                 draft.move()
         return evolve(frame, path=draft.path, checksum=total)
+
+    def _compresses(self, frame: Frame) -> bool:
+        chosen = self.options.compress
+        return frame.detector.raw_pixels >= LARGE_FRAME if chosen is None else chosen
 
     def frames(self, exposures: Iterable[int], detector: int) -> Iterator[Frame]:
         """Read back raw frames in the order asked for; pixels when they are wanted."""
