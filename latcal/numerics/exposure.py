@@ -67,10 +67,10 @@ def second_probe(first: Probe, ceiling: float, target: float, shortest: float, l
     BuildError
         If the first probe shows no light, or no allowed time is a factor 2 away.
     """
-    if not (math.isfinite(first.level) and first.level > 0.0 and first.time_s > 0.0):
-        raise BuildError(f"the probe shows no light ({first}): is the lamp on and the shutter open")
     brightest = SAFE_FRACTION * ceiling
-    per_second = first.level / first.time_s
+    per_second = first.level / first.time_s if first.time_s > 0.0 else 0.0
+    if not (math.isfinite(per_second) and per_second > 0.0):
+        raise BuildError(f"the probe shows no light ({first}): is the lamp on and the shutter open")
     aimed = min(target, brightest) / per_second
     for wanted in (aimed, first.time_s * LEAST_RATIO, first.time_s / LEAST_RATIO):
         time_s = min(max(wanted, shortest), longest)

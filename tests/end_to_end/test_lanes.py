@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from textwrap import dedent
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from astropy.time import Time
@@ -134,7 +134,9 @@ def test_the_report_is_the_same_whichever_lane_is_slow(monkeypatch: pytest.Monke
             monkeypatch.setattr(ProcessingLane, "process", process)
         else:  # nothing is built before the last exposure is in
             monkeypatch.setattr(StrangeCamera, "gate", None)
-            monkeypatch.setattr(ProcessingLane, "process", lambda self: (released.wait(60), process(self)))
+            monkeypatch.setattr(
+                ProcessingLane, "process", lambda self, released=released: (released.wait(60), process(self))
+            )
         planned = plan(read(TEXT, "night.yaml", plugins), plugins)
         heard, order = [], []
         for event in events(planned, plugins, now=lambda: AFTERNOON):
@@ -228,7 +230,7 @@ class Reporter:
             def __init__(self, options: EarsOptions, world: Any) -> None:
                 self.heard = rooms.setdefault(options.word, [])
 
-            def __enter__(self) -> Room:
+            def __enter__(self) -> Self:
                 return self
 
             def __exit__(self, *exc: object) -> None:

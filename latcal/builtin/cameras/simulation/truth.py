@@ -145,8 +145,8 @@ def _channel(options: SimulatedOptions, amplifier: Amplifier, random: np.random.
 def _without_line(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
     """Take mean and slope out."""
     offset = place - place.mean()
-    lever = float(offset @ offset)
-    slope = float(offset @ values) / lever if lever > 0 else 0.0
+    lever = float(np.sum(offset**2))
+    slope = float(np.sum(offset * values)) / lever if lever > 0 else 0.0
     residual: NDArray[np.float64] = values - values.mean() - slope * offset
     return residual
 
