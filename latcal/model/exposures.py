@@ -84,9 +84,9 @@ class Exposures:
 
 def _group(text: Any) -> Group:
     if isinstance(text, bool | int | float) or text is None:
-        number = text if type(text) is int and text > 0 else 5
+        some = text if type(text) is int and text > 0 else 5
         time = text if type(text) in (int, float) else 5
-        raise ValueError(f"{text!r} is not an exposure", f"write '{number} x 5 s' or '{time} s'")
+        raise ValueError(f"{text!r} is not an exposure", f"write '{some} x 5 s' or '{time} s'")
     match = _PHRASE.fullmatch(text) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"{text!r} is not an exposure", "write '16 x 30 s', '5 s' or '2 x 30000 adu'")
