@@ -14,7 +14,8 @@ from hypothesis import settings
 from latcal.engine.planning import plan
 from latcal.engine.reading import read
 from latcal.engine.running import events
-from latcal.model.report import Event, RunReport, fold
+from latcal.model.events import Event
+from latcal.model.report import RunReport, fold
 from latcal.plugin.registry import Registry, load_plugins
 
 settings.register_profile("latcal", deadline=None, max_examples=50)

@@ -11,7 +11,7 @@ from latcal.cli.arguments import load, plans, recipes_argument, settings_option,
 from latcal.errors import LatcalError
 
 if TYPE_CHECKING:
-    from latcal.model.report import Event
+    from latcal.model.events import Event
     from latcal.model.steps import Plan
     from latcal.plugin.registry import Registry
 

@@ -12,7 +12,7 @@ from latcal.cli.arguments import load, opened_store, store_option, without_optio
 from latcal.errors import StoreError, Where
 
 if TYPE_CHECKING:
-    from latcal.model.report import Event
+    from latcal.model.events import Event
 
 
 @click.command("report")
@@ -53,7 +53,7 @@ def parsed(text: str, name: str) -> Iterator[Event]:
         At the first line that is not an event.
     """
     from latcal.formats.journal import from_json
-    from latcal.model.report import RunStarted
+    from latcal.model.events import RunStarted
 
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         try:

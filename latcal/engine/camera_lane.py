@@ -12,9 +12,14 @@ from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
 from latcal.errors import BuildError, CameraError, LatcalError, NotReady, Problem
-from latcal.model.frames import Frame
+from latcal.model.events import (
+    Exposed,
+    Ingested,
+    Solved,
+    Status,
+)
+from latcal.model.frames import SETUP_KEYS, Frame
 from latcal.model.geometry import Preparation
-from latcal.model.report import Exposed, Ingested, Solved, Status
 from latcal.model.steps import Take
 from latcal.numerics import exposure as solving
 from latcal.plugin.declarations import Camera, CameraDescription, Store
@@ -89,6 +94,10 @@ class CameraLane:
         strange = [frame.exposure.id for frame in frames if frame.exposure.id != asked.number]
         if strange:
             raise CameraError(f"exposure {asked.number}: the camera gave exposure {strange[0]}")
+        for key in SETUP_KEYS:
+            wanted, seen = getattr(asked.setup, key), getattr(frames[0].exposure.setup, key)
+            if wanted is not None and wanted != seen:
+                raise CameraError(f"exposure {asked.number} came with {key} {seen!r}, not {wanted!r}")
         return frames
 
     def _pass(self, item: tuple[Take, tuple[Frame, ...]] | None) -> None:

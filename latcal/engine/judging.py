@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from attrs import evolve
 
-from latcal.engine.planning import budget_lines
+from latcal.engine import budget
 from latcal.formats.columns import measurements_ecsv
 from latcal.formats.journal import verdict_json
 from latcal.model import verdicts
@@ -45,7 +45,7 @@ def judge(
     if verdict.accepted:
         return verdict
     decisive = {tally.rule for tally in verdict.tallies if tally.decisive}
-    lines = [line for line in budget_lines(registry, planned, takes, frames) if line.rule in decisive]
+    lines = [line for line in budget.of_stage(registry, planned, takes, frames) if line.rule in decisive]
     more = [line.more for line in lines if line.more is not None]
     if more and max(more) > 0:
         count = max(more)

@@ -14,10 +14,15 @@ from astropy.time import Time
 from attrs import define, field, frozen
 
 from latcal.errors import LatcalError
+from latcal.model.events import (
+    Event,
+    Status,
+    StepEnded,
+    StepStarted,
+)
 from latcal.model.frames import AmplifierFrame, Exposure
 from latcal.model.geometry import Preparation
 from latcal.model.products import AmplifierProduct, ProductRef
-from latcal.model.report import Event, Status, StepEnded, StepStarted
 from latcal.model.steps import Build, Certify, FromStep, Plan, PlannedStage, Take, Verify
 
 INTERRUPTED = "interrupted"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import evolve, field, mutable
 
-from latcal.engine import checking
+from latcal.engine import budget, checking
 from latcal.errors import Problem, RecipeError
 from latcal.model import rules as rule_language
 from latcal.model.frames import Setup
@@ -15,7 +15,6 @@ from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage, Use
 from latcal.model.rules import CheckedRule, Rule
 from latcal.model.steps import (
-    BudgetLine,
     Build,
     Certify,
     Estimate,
@@ -27,9 +26,8 @@ from latcal.model.steps import (
     Step,
     Take,
     Verify,
-    takes_of,
 )
-from latcal.plugin.declarations import CalibrationType, CameraDescription, Outlook
+from latcal.plugin.declarations import CalibrationType, CameraDescription
 from latcal.plugin.registry import Registry
 
 PROBES = 2
@@ -117,7 +115,7 @@ def _checked(draft: _Draft, index: int, stage: Stage, kind: CalibrationType) -> 
 
 def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]) -> Iterator[Take]:
     """Plan the exposures of a sequence: probes, then those to discard, then the others."""
-    setup = Setup(filter=sequence.filter, grating=sequence.grating)
+    setup = _setup(draft, sequence)
     wanted = list(sequence.exposures)
     probes = PROBES if any(group.level for group in wanted) else 0
     total = probes + sequence.discard + len(wanted)
@@ -139,6 +137,11 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
             discarded=probes < position <= probes + sequence.discard,
             probe=probe,
         )
+
+
+def _setup(draft: _Draft, sequence: Sequence) -> Setup:
+    instrument = draft.instrument
+    return Setup(sequence.filter, sequence.grating, instrument.binning, instrument.mode)
 
 
 def _take(draft: _Draft, name: str) -> tuple[int, ...]:
@@ -178,7 +181,7 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
     kind: CalibrationType = named.declaration
     takes = tuple(step for name in stage.frames for step in _take(draft, name))
     first = recipe.sequences[stage.frames[0]]
-    whole = Setup(filter=first.filter, grating=first.grating)
+    whole = _setup(draft, first)
     setup = whole.only(kind.setup)
     preparation = registry.call(named, kind.preparation, stage.options) or draft.instrument.preparation
     planned = PlannedStage(
@@ -221,65 +224,6 @@ def _estimate(draft: _Draft) -> Estimate:
     return Estimate(seconds, any(take.time_s is None for take in takes), size)
 
 
-def _budget(draft: _Draft) -> Iterator[BudgetLine]:
-    """Ask every type what its noise rules are expected to see."""
-    counts = {step.id: len(step.takes) for step in draft.steps if isinstance(step, Build)}
-    for step in draft.steps:
-        if not isinstance(step, Verify):
-            continue
-        planned = draft.stages[step.stage]
-        frames = {
-            kind: counts[source.step]
-            for kind, source in ({**step.needs, step.kind: step.product} if step.product else step.needs).items()
-            if isinstance(source, FromStep)
-        }
-        yield from budget_lines(draft.registry, planned, takes_of(draft.steps, step.takes), frames)
-
-
-def budget_lines(
-    registry: Registry, planned: PlannedStage, takes: tuple[Take, ...], frames: dict[str, int]
-) -> tuple[BudgetLine, ...]:
-    """Give the noise budget of one stage.
-
-    Parameters
-    ----------
-    takes : tuple of Take
-        Whose exposures go in.
-    frames : mapping of str to int
-        How many frames made each product that is used, where that is known.
-    """
-    stage = planned.stage
-    named = registry.named("calibration", stage.kind)
-    times = tuple(take.time_s for take in takes if take.time_s is not None)
-    outlook = Outlook(times, stage.verb != "check", frames, stage.options, limits=_noise_limits(planned.rules))
-    in_force = {checked.rule.name for checked in planned.rules}
-    return tuple(
-        BudgetLine(planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note)
-        for one in registry.call(named, named.declaration.budget, outlook)
-        if one.rule in in_force
-    )
-
-
-def _noise_limits(rules: tuple[CheckedRule, ...]) -> dict[str, float]:
-    """Read from each rule on a noise what relative excess it allows, by trying values.
-
-    A rule that compares ``noise`` with one other metric is tried at noise = other x (1 + excess); its strain is
-    excess over limit where the rule is of the form ``abs(noise - other) <= limit * other``.
-    """
-    import numpy as np
-
-    limits = {}
-    for checked in rules:
-        others = checked.names - {"noise"}
-        if "noise" in checked.names and len(others) == 1:
-            tried = 0.01
-            values = {"noise": np.array([1.0 + tried]), next(iter(others)): np.array([1.0])}
-            strain = float(checked.strain(values)[0])
-            if 0 < strain < np.inf:
-                limits[checked.rule.name] = round(tried / strain, 9)
-    return limits
-
-
 def plan(recipe: Recipe, registry: Registry) -> Plan:
     """Settle every step of a recipe, opening neither shutter nor store.
 
@@ -308,7 +252,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         stages=tuple(draft.stages),
         steps=tuple(draft.steps),
         estimate=_estimate(draft),
-        budget=tuple(_budget(draft)),
+        budget=tuple(budget.lines(registry, draft.stages, draft.steps)),
         executor=executor,
         versions=registry.versions,
     )

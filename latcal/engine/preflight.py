@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from astropy.time import Time
 
 from latcal.errors import NotReady, Problem, ProductNotFound
+from latcal.model.events import Resolved, ResolvedNeed
 from latcal.model.frames import ExposureRequest
 from latcal.model.products import ProductRef
 from latcal.model.recipe import Path
-from latcal.model.report import Resolved, ResolvedNeed
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify
 from latcal.plugin.declarations import Camera, Store
 from latcal.plugin.registry import Registry

@@ -20,24 +20,25 @@ from latcal.engine import preflight
 from latcal.engine.camera_lane import BEHIND, CameraLane
 from latcal.engine.ledger import POLL_S, Ledger
 from latcal.engine.processing_lane import ProcessingLane
+from latcal.engine.work import Work
 from latcal.errors import LatcalError
 from latcal.formats.journal import to_json
-from latcal.model.recipe import Use
-from latcal.model.report import (
+from latcal.model.events import (
     Event,
     Noted,
     Resolved,
     RunEnded,
-    RunReport,
     RunStarted,
     StageLine,
     StepLine,
-    fold,
 )
+from latcal.model.recipe import Use
+from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Take
 from latcal.model.validity import stamp
+from latcal.plugin.calling import call
 from latcal.plugin.declarations import Camera, Executor, Store, World
-from latcal.plugin.registry import Registry, call
+from latcal.plugin.registry import Registry
 
 Clock = Callable[[], Time]
 
@@ -235,7 +236,7 @@ def events(
         lane = CameraLane(ledger, registry, camera, store, limits, Queue(BEHIND), set(), {})
         lanes = _Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
         stack.callback(lanes.end)
-        lanes.begin(lane, ProcessingLane(ledger, registry, store, executor))
+        lanes.begin(lane, ProcessingLane(ledger, registry, Work(ledger, registry, store), executor))
         for event in lanes.events():
             yield from listeners.tell(event)
         yield from listeners.tell(RunEnded(stop.is_set(), ledger.elapsed))

@@ -43,6 +43,8 @@ class InstrumentFile:
     full_well: Any = option("130000 electron", help="Of a typical pixel.", unit="electron")
     rollover: Any = option("12 h", help="Time of day (UTC) at which an observing day begins.", unit="h")
     id_prefix: str = "LC_O"
+    binning: str = "1x1"
+    mode: str = ""
     overscan: Preparation = field(factory=Preparation)
 
 
@@ -90,6 +92,8 @@ def _instrument(written: InstrumentFile, detectors: list[Detector]) -> Instrumen
         full_well=float(written.full_well.to_value("electron")),
         rollover_h=float(written.rollover.to_value("h")),
         id_prefix=written.id_prefix,
+        binning=written.binning,
+        mode=written.mode,
         preparation=written.overscan,
     )
 

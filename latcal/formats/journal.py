@@ -7,7 +7,7 @@ from typing import cast
 
 from latcal.errors import StoreError
 from latcal.formats import records
-from latcal.model.report import EVENTS, Event
+from latcal.model.events import EVENTS, Event
 from latcal.model.verdicts import Verdict
 
 

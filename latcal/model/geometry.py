@@ -212,6 +212,8 @@ class Instrument:
         Hour (UTC) at which an observing day begins.
     id_prefix : str
         Start of an observation id: ``AT_O`` in ``AT_O_20220929_000001``.
+    binning, mode : str
+        How the geometry is read out; frames that come in another way are refused.
     """
 
     name: str
@@ -222,6 +224,8 @@ class Instrument:
     full_well: float = 130_000.0
     rollover_h: float = 12.0
     id_prefix: str = "LC_O"
+    binning: str = "1x1"
+    mode: str = ""
     preparation: Preparation = field(factory=Preparation)
 
     def __attrs_post_init__(self) -> None:

@@ -15,6 +15,22 @@ from latcal.errors import (
     StoreError,
     ValidityOverlap,
 )
+from latcal.model.events import (
+    Built,
+    Certified,
+    Event,
+    Exposed,
+    Ingested,
+    Judged,
+    Noted,
+    Resolved,
+    RunEnded,
+    RunStarted,
+    Solved,
+    Status,
+    StepEnded,
+    StepStarted,
+)
 from latcal.model.exposures import Exposures, Group, Level
 from latcal.model.frames import (
     AmplifierFrame,
@@ -30,26 +46,7 @@ from latcal.model.metrics import Measurement, Metric, Scope
 from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct, Column, Product, ProductRef, Provenance
 from latcal.model.recipe import Sequence
-from latcal.model.report import (
-    Built,
-    Certified,
-    Event,
-    Exposed,
-    Ingested,
-    Judged,
-    Noted,
-    Resolved,
-    RunEnded,
-    RunReport,
-    RunStarted,
-    Solved,
-    StageReport,
-    Status,
-    StepEnded,
-    StepReport,
-    StepStarted,
-    fold,
-)
+from latcal.model.report import RunReport, StageReport, StepReport, fold
 from latcal.model.rules import Rule
 from latcal.model.steps import Build, Certify, Plan, Step, Take, Verify
 from latcal.model.validity import ValidityRange, instant, stamp

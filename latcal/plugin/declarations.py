@@ -21,6 +21,7 @@ from latcal.model.recipe import Sequence
 from latcal.model.rules import Rule
 from latcal.model.steps import Step
 from latcal.model.validity import ValidityRange
+from latcal.plugin.calling import call
 
 Options: TypeAlias = Any
 
@@ -209,8 +210,6 @@ class Task:
 
     def __call__(self, item: Any) -> Any:
         """Call the function, drain what it yields, and name its distribution if it raises."""
-        from latcal.plugin.registry import call
-
         return call(self.distribution, self.function, item)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from latcal.errors import Problem
-from latcal.model.report import Event
+from latcal.model.events import Event
 from latcal.model.steps import Plan, Take
 from latcal.plugin.declarations import (
     CalibrationType,

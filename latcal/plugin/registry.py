@@ -11,31 +11,12 @@ import attrs
 import pluggy
 from attrs import evolve, frozen
 
-from latcal.errors import LatcalError, PluginError, Problem, RecipeError
+from latcal.errors import PluginError, Problem, RecipeError
 from latcal.plugin import hookspecs
+from latcal.plugin.calling import call
 from latcal.plugin.declarations import Declaration, Named
 
 GROUP = "latcal"
-
-
-def call(distribution: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a plugin's function; what is not a `LatcalError` becomes a `PluginError` from its distribution.
-
-    What the function yields is drained here, inside the call, into a tuple: an error of a generator is caught too.
-
-    Raises
-    ------
-    PluginError
-        With the original error as its cause.
-    """
-    try:
-        result = function(*args, **kwargs)
-        return tuple(result) if isinstance(result, Iterator) else result
-    except LatcalError:
-        raise
-    except Exception as error:  # the one place where a plugin's errors are caught
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise PluginError(f"{distribution}: {getattr(function, '__name__', function)} raised {what}") from error
 
 
 @frozen
@@ -92,7 +73,7 @@ class Registry:
         return self.named(kind, name).declaration
 
     def call(self, named: Named, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function of a declaration, as `latcal.plugin.registry.call` says."""
+        """Call a function of a declaration, as `latcal.plugin.calling.call` says."""
         return call(f"{named.distribution} {named.version}".strip(), function, *args, **kwargs)
 
     def hook(self, name: str, /, *extra: tuple[Any, str], **arguments: Any) -> Iterator[tuple[str, Any]]:
@@ -149,12 +130,13 @@ def _plugins(without: frozenset[str], extra: Iterable[object]) -> Iterator[tuple
         known |= {source.plugin, source.distribution}
         if not {source.plugin, source.distribution} & without:
             try:
-                plugin = point.load()
-            except Exception as error:  # importing is calling, and no warning: house law 3
+                plugin = call(str(source), point.load)
+            except PluginError as error:  # no warning: a plugin that does not import stops the program
+                cause = error.__cause__
                 raise PluginError(
-                    f"{source}: entry point {point.name!r} does not import: {type(error).__name__}: {error} "
+                    f"{source}: entry point {point.name!r} does not import: {type(cause).__name__}: {cause} "
                     f"(mend or remove {source.distribution}, or run with --without {source.plugin})"
-                ) from error
+                ) from cause
             yield source, plugin
     if without - known:
         missing = sorted(without - known)[0]

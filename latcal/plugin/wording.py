@@ -98,8 +98,10 @@ def verdict_text(verdict: Verdict) -> str:
         return f"{verdict.kind} accepted: {_acceptance(verdict)}"
     exposures = len(verdict.exposures)
     reasons = [tally_text(tally, exposures) for tally in verdict.tallies if tally.decisive]
-    return "; ".join([f"{verdict.kind} refused: {reasons[0]}" if reasons else f"{verdict.kind} refused", *reasons[1:]]
-                     + ([verdict.remedy] if verdict.remedy else []))
+    return "; ".join(
+        [f"{verdict.kind} refused: {reasons[0]}" if reasons else f"{verdict.kind} refused", *reasons[1:]]
+        + ([verdict.remedy] if verdict.remedy else [])
+    )
 
 
 def _acceptance(verdict: Verdict) -> str:

@@ -16,7 +16,14 @@ from latcal.engine.planning import plan
 from latcal.engine.reading import read
 from latcal.engine.running import events, run
 from latcal.errors import CameraError, NotReady, Problem
-from latcal.model.report import Ingested, Noted, RunEnded, Status, StepEnded, fold
+from latcal.model.events import (
+    Ingested,
+    Noted,
+    RunEnded,
+    Status,
+    StepEnded,
+)
+from latcal.model.report import fold
 from latcal.plugin import CameraType, ReporterType, hookimpl, option
 from latcal.plugin.registry import load_plugins
 

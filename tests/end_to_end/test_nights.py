@@ -8,7 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from latcal.errors import NotReady, RecipeError
-from latcal.model.report import Built, Certified, Exposed, Judged, RunEnded, RunStarted, Solved, Status, StepEnded
+from latcal.model.events import (
+    Built,
+    Certified,
+    Exposed,
+    Judged,
+    RunEnded,
+    RunStarted,
+    Solved,
+    Status,
+    StepEnded,
+)
 
 TWENTY = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 15 s"]
 

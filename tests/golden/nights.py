@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latcal.model.frames import Setup
-from latcal.model.metrics import Scope
-from latcal.model.products import ProductRef
-from latcal.model.report import (
+from latcal.model.events import (
     Built,
     Certified,
     Event,
@@ -26,6 +23,9 @@ from latcal.model.report import (
     StepLine,
     StepStarted,
 )
+from latcal.model.frames import Setup
+from latcal.model.metrics import Scope
+from latcal.model.products import ProductRef
 from latcal.model.verdicts import Finding, Limits, Tally, Verdict
 
 AMPLIFIERS = tuple(f"C{half}{number}" for half in (1, 0) for number in range(8))

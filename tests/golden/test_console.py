@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from latcal.builtin.reporters.console import ConsoleReporter, lines
-from latcal.model.report import Event, fold
+from latcal.model.events import Event
+from latcal.model.report import fold
 
 HERE = Path(__file__).parent
 

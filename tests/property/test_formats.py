@@ -14,9 +14,9 @@ from latcal.formats import records
 from latcal.formats.journal import from_json, to_json
 from latcal.formats.products import digest, read_product, write_product
 from latcal.formats.raw import exposure_of, headers, write_raw
+from latcal.model.events import Exposed, Noted, Solved
 from latcal.model.frames import Setup
 from latcal.model.products import Column
-from latcal.model.report import Exposed, Noted, Solved
 from latcal.testing import samples
 
 words = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)

@@ -10,10 +10,7 @@ from latcal.errors import StoreError
 from latcal.formats import records
 from latcal.formats.journal import from_json, to_json, verdict_json
 from latcal.formats.products import reference
-from latcal.model.frames import Setup
-from latcal.model.metrics import Scope
-from latcal.model.products import Provenance
-from latcal.model.report import (
+from latcal.model.events import (
     EVENTS,
     Built,
     Certified,
@@ -32,6 +29,9 @@ from latcal.model.report import (
     StepLine,
     StepStarted,
 )
+from latcal.model.frames import Setup
+from latcal.model.metrics import Scope
+from latcal.model.products import Provenance
 from latcal.model.verdicts import Finding, Limits, Tally, Verdict
 from latcal.testing import samples
 

@@ -11,7 +11,8 @@ from attrs import field, frozen
 
 from latcal.errors import CameraError, NotReady, PluginError, Problem, RecipeError
 from latcal.plugin import CameraType, StoreType, hookimpl
-from latcal.plugin.registry import Registry, call, load_plugins
+from latcal.plugin.calling import call
+from latcal.plugin.registry import Registry, load_plugins
 from latcal.testing import strangers
 
 

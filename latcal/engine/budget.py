@@ -1,0 +1,69 @@
+"""The noise budget of a plan: what every rule on noise is expected to see, before a frame is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from latcal.model.rules import CheckedRule
+from latcal.model.steps import BudgetLine, Build, FromStep, PlannedStage, Step, Take, Verify, takes_of
+from latcal.plugin.declarations import Outlook
+from latcal.plugin.registry import Registry
+
+
+def lines(registry: Registry, stages: Sequence[PlannedStage], steps: Sequence[Step]) -> Iterator[BudgetLine]:
+    """Ask every type what its noise rules are expected to see in a plan."""
+    counts = {step.id: len(step.takes) for step in steps if isinstance(step, Build)}
+    for step in steps:
+        if not isinstance(step, Verify):
+            continue
+        planned = stages[step.stage]
+        frames = {
+            kind: counts[source.step]
+            for kind, source in ({**step.needs, step.kind: step.product} if step.product else step.needs).items()
+            if isinstance(source, FromStep)
+        }
+        yield from of_stage(registry, planned, takes_of(steps, step.takes), frames)
+
+
+def of_stage(
+    registry: Registry, planned: PlannedStage, takes: tuple[Take, ...], frames: dict[str, int]
+) -> tuple[BudgetLine, ...]:
+    """Give the noise budget of one stage.
+
+    Parameters
+    ----------
+    takes : tuple of Take
+        Whose exposures go in.
+    frames : mapping of str to int
+        How many frames made each product that is used, where that is known.
+    """
+    stage = planned.stage
+    named = registry.named("calibration", stage.kind)
+    times = tuple(take.time_s for take in takes if take.time_s is not None)
+    outlook = Outlook(times, stage.verb != "check", frames, stage.options, limits=noise_limits(planned.rules))
+    in_force = {checked.rule.name for checked in planned.rules}
+    return tuple(
+        BudgetLine(planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note)
+        for one in registry.call(named, named.declaration.budget, outlook)
+        if one.rule in in_force
+    )
+
+
+def noise_limits(rules: tuple[CheckedRule, ...]) -> dict[str, float]:
+    """Read from each rule on a noise what relative excess it allows, by trying values.
+
+    A rule that compares ``noise`` with one other metric is tried at noise = other x (1 + excess); its strain is
+    excess over limit where the rule is of the form ``abs(noise - other) <= limit * other``.
+    """
+    import numpy as np
+
+    limits = {}
+    for checked in rules:
+        others = checked.names - {"noise"}
+        if "noise" in checked.names and len(others) == 1:
+            tried = 0.01
+            values = {"noise": np.array([1.0 + tried]), next(iter(others)): np.array([1.0])}
+            strain = float(checked.strain(values)[0])
+            if 0 < strain < np.inf:
+                limits[checked.rule.name] = round(tried / strain, 9)
+    return limits

@@ -1,0 +1,178 @@
+"""What a step works on: the frames that arrived, the products that it needs, and references to the pixels of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import define, evolve
+
+from latcal.engine.ledger import Ledger
+from latcal.engine.preflight import sources
+from latcal.engine.preparing import spill
+from latcal.errors import BuildError
+from latcal.formats.plain import unstructure
+from latcal.model.events import Status
+from latcal.model.frames import AmplifierFrame, Setup
+from latcal.model.geometry import Detector
+from latcal.model.measurements import Measurements
+from latcal.model.products import AmplifierProduct, Product, ProductRef, Provenance
+from latcal.model.steps import Build, FromStep, PlannedStage, Verify
+from latcal.plugin.declarations import AmplifierInputs, DetectorInputs, Store
+from latcal.plugin.registry import Registry
+
+Needs = dict[int, dict[str, tuple[ProductRef, Mapping[str, AmplifierProduct]]]]
+"""By detector id and kind: a product, and references to its pixels by amplifier."""
+
+
+@define(eq=False)
+class Work:
+    """Finds what steps work on, in the ledger and in the store."""
+
+    ledger: Ledger
+    registry: Registry
+    store: Store
+
+    def arrived(self, step: Build | Verify) -> tuple[int, ...]:
+        """Give the takes that arrived, if they are enough."""
+        planned = self.ledger.planned(step)
+        arrived, lost = self.ledger.arrived(step.takes), self.ledger.lost(step.takes)
+        if len(arrived) < planned.at_least:
+            failed = [take for take in lost if self.ledger.status[take.id] is Status.FAILED]
+            names = ", ".join(f"{take.sequence} {take.position}/{take.of}" for take in failed or lost)
+            rest = len(lost) - len(failed) if failed else 0
+            raise BuildError(
+                f"{step.kind}: {len(arrived)} of {len(step.takes)} frames came, and {planned.at_least} are wanted "
+                f"(missing: {names}{f'; {rest} not taken after that' if rest else ''}; 'at_least' sets the number to go "
+                "on with)"
+            )
+        return arrived
+
+    def needed(self, step: Build | Verify) -> Needs:
+        """Give every product that a step uses, by detector and kind."""
+        planned = self.ledger.planned(step)
+        needs: Needs = {detector: {} for detector in planned.detectors}
+        for kind, source in sources(step).items():
+            for detector in planned.detectors:
+                if isinstance(source, FromStep):
+                    made = self.ledger.made[source.step]
+                    needs[detector][kind] = made.refs[detector], made.parts[detector]
+                else:
+                    ref = self.ledger.resolved[step.stage, kind, detector]
+                    product: Product = self.stored("get", ref)
+                    needs[detector][kind] = ref, self.spilled(product, ref, detector)
+        return needs
+
+    def spilled(self, product: Product, ref: ProductRef, detector: int) -> Mapping[str, AmplifierProduct]:
+        """Give references to a product's pixels, by amplifier."""
+        where: Detector = self.ledger.plan.instrument.detector(detector)
+        return spill(product, ref, where, self.ledger.scratch)
+
+    def stored(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the store."""
+        named = self.registry.named("store", self.ledger.plan.recipe.store.use)
+        return self.registry.call(named, getattr(self.store, method), *args, **kwargs)
+
+    def detectors(self, planned: PlannedStage) -> list[Detector]:
+        """Give the detectors of a stage."""
+        return [self.ledger.plan.instrument.detector(detector) for detector in planned.detectors]
+
+    def prepared(self, planned: PlannedStage, take: int, detector: Detector) -> Mapping[str, AmplifierFrame]:
+        """Give a prepared exposure on one detector, by amplifier."""
+        return self.ledger.prepared[take, detector.id, planned.preparation]
+
+    def amplifiers(
+        self, planned: PlannedStage, needs: Needs, groups: Iterable[tuple[int, ...]], *, internal: bool
+    ) -> Iterator[AmplifierInputs]:
+        """Give the work of every group of takes, detector by detector, amplifier by amplifier."""
+        for takes in groups:
+            for detector in self.detectors(planned):
+                frames = [self.prepared(planned, take, detector) for take in takes]
+                for amplifier in detector.amplifiers:
+                    yield AmplifierInputs(
+                        detector=detector,
+                        amplifier=amplifier,
+                        frames=tuple(parts[amplifier.name] for parts in frames),
+                        needs={kind: parts[amplifier.name] for kind, (_, parts) in needs[detector.id].items()},
+                        options=planned.stage.options,
+                        internal=internal,
+                    )
+
+    def exposures(self, planned: PlannedStage, needs: Needs, takes: tuple[int, ...]) -> Iterator[AmplifierInputs]:
+        """Give the work of verifying every exposure, each judged by the noise pooled over all of them.
+
+        The noise of one small overscan is known to half a per cent or so, that of twenty five times better; and a
+        frame that is noisier than the others is seen, which its own overscan would hide.
+        """
+        pooled: dict[tuple[int, str], float] = {}
+        for detector in self.detectors(planned):
+            frames = [self.prepared(planned, take, detector) for take in takes]
+            for name in frames[0]:
+                squares = [parts[name].frame_noise ** 2 for parts in frames]
+                pooled[detector.id, name] = math.sqrt(math.fsum(squares) / len(squares))
+        for inputs in self.amplifiers(
+            planned, needs, [(take,) for take in takes], internal=planned.stage.verb != "check"
+        ):
+            noise = pooled[inputs.detector.id, inputs.amplifier.name]
+            yield evolve(inputs, frames=(evolve(inputs.frames[0], frame_noise=noise),))
+
+    def setup(self, planned: PlannedStage, takes: tuple[int, ...]) -> Setup:
+        """Give the one setup in which these exposures happened, as far as it tells products of the kind apart.
+
+        Raises
+        ------
+        BuildError
+            If they happened in several.
+        """
+        keys = self.registry.get("calibration", planned.stage.kind).setup
+        setups = {self.ledger.exposures[take].setup.only(keys) for take in takes}
+        if len(setups) > 1:
+            words = " and ".join(sorted(str(setup) or "none" for setup in setups))
+            raise BuildError(f"{planned.stage.kind}: the frames came in different setups, {words}")
+        return setups.pop()
+
+    def detector_inputs(
+        self, step: Build, planned: PlannedStage, detector: Detector, takes: tuple[int, ...], needs: Needs
+    ) -> DetectorInputs:
+        """Give what `assemble` wants beside the parts, provenance included."""
+        ledger, recipe = self.ledger, self.ledger.plan.recipe
+        exposures = tuple(ledger.exposures[take] for take in takes)
+        used = {kind: ref for kind, (ref, _) in needs[detector.id].items()}
+        provenance = Provenance(
+            run=ledger.run,
+            recipe=recipe.name,
+            recipe_digest=recipe.digest,
+            recipe_text=recipe.text,
+            settings=recipe.settings,
+            exposures={ledger.exposures[take].id: ledger.checksums[take].get(detector.name, "") for take in takes},
+            inputs=tuple(used.values()),
+            options=unstructure(planned.stage.options),
+            versions=dict(ledger.plan.versions),
+            created=ledger.now(),
+            unverified=planned.stage.verify.waiver,
+        )
+        return DetectorInputs(
+            kind=step.kind,
+            detector=detector,
+            setup=self.setup(planned, takes),
+            exposures=exposures,
+            needs=used,
+            options=planned.stage.options,
+            provenance=provenance,
+            preparation=str(planned.preparation),
+        )
+
+    def blank(self, planned: PlannedStage, takes: tuple[int, ...]) -> Measurements:
+        """Give the columns of a verification, still empty."""
+        detectors = self.detectors(planned)
+        kind = self.registry.get("calibration", planned.stage.kind)
+        exposures = [self.ledger.exposures[take] for take in takes]
+        return Measurements(
+            exposures=tuple(exposure.id for exposure in exposures),
+            times_s=tuple(exposure.time_s for exposure in exposures),
+            detectors=tuple(detector.name for detector in detectors),
+            amplifiers=tuple(tuple(a.name for a in detector.amplifiers) for detector in detectors),
+            metrics=kind.metrics,
+            values={},
+        )

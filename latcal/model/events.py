@@ -1,0 +1,224 @@
+"""Everything that happens in a run, one event at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from latcal.model.frames import Setup
+from latcal.model.products import ProductRef
+from latcal.model.steps import BudgetLine
+from latcal.model.verdicts import Verdict
+
+
+class Status(Enum):
+    """How a step or a stage ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@frozen
+class StepLine:
+    """A step of the plan as it is printed; `stage` is None for a Take."""
+
+    id: int
+    verb: str
+    label: str
+    stage: int | None
+    camera_s: float = 0.0
+
+
+@frozen
+class StageLine:
+    """A stage of the plan as it is printed."""
+
+    index: int
+    verb: str
+    kind: str
+    unverified: str = ""
+
+
+@frozen
+class RunStarted:
+    """The run begins; preflight comes next."""
+
+    run: str
+    began: str
+    title: str
+    recipe: str
+    digest: str
+    text: str
+    settings: tuple[str, ...]
+    instrument: str
+    camera: str
+    store: str
+    versions: Mapping[str, str]
+    stages: tuple[StageLine, ...]
+    steps: tuple[StepLine, ...]
+    camera_s: float
+    at_most: bool = False
+    budget: tuple[BudgetLine, ...] = ()
+
+
+@frozen
+class ResolvedNeed:
+    """A need of a stage, and the one product that fills it."""
+
+    stage: int
+    kind: str
+    detector: int
+    ref: ProductRef
+    collection: str
+
+
+@frozen
+class Resolved:
+    """Preflight found nothing wrong; these products will be used, and no other."""
+
+    needs: tuple[ResolvedNeed, ...]
+
+
+@frozen
+class StepStarted:
+    """A step begins, so many seconds into the run."""
+
+    step: int
+    at_s: float
+
+
+@frozen
+class Exposed:
+    """The camera has finished an exposure and is free again."""
+
+    step: int
+    exposure: int
+    time_s: float
+    setup: Setup
+    at_s: float = field(default=0.0, eq=False)
+
+
+@frozen
+class Ingested:
+    """An exposure is in the store, checked and prepared; checksum by detector."""
+
+    step: int
+    exposure: int
+    checksums: Mapping[str, str]
+    levels: Mapping[str, float]
+
+
+@frozen
+class Solved:
+    """A level asked for has become an exposure time."""
+
+    sequence: str
+    level: str
+    time_s: float
+    probes: tuple[tuple[float, float], ...]
+
+
+@frozen
+class Built:
+    """Products are in the store, not yet verified."""
+
+    step: int
+    refs: tuple[ProductRef, ...]
+
+
+@frozen
+class Judged:
+    """A verdict was reached.
+
+    Parameters
+    ----------
+    numbers : mapping of str to mapping
+        By metric: its median, least and greatest value.
+    units : mapping of str to str
+        By metric.
+    """
+
+    step: int
+    verdict: Verdict
+    numbers: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    units: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Certified:
+    """Products were entered in a collection."""
+
+    step: int
+    refs: tuple[ProductRef, ...]
+    collection: str
+    valid: str
+
+
+@frozen
+class Noted:
+    """Something that a person should know and that decides nothing."""
+
+    what: str
+    step: int | None = None
+
+
+@frozen
+class StepEnded:
+    """A step ended.
+
+    Parameters
+    ----------
+    reason : str
+        Why it was refused, failed or skipped; one line.
+    exit_code : int
+        What it contributes to the run's exit code.
+    """
+
+    step: int
+    status: Status
+    reason: str = ""
+    exit_code: int = 0
+    at_s: float = field(default=0.0, eq=False)
+
+
+@frozen
+class RunEnded:
+    """The run is over."""
+
+    interrupted: bool = False
+    at_s: float = field(default=0.0, eq=False)
+
+
+Event: TypeAlias = (
+    RunStarted
+    | Resolved
+    | StepStarted
+    | Exposed
+    | Ingested
+    | Solved
+    | Built
+    | Judged
+    | Certified
+    | Noted
+    | StepEnded
+    | RunEnded
+)
+EVENTS = (
+    RunStarted,
+    Resolved,
+    StepStarted,
+    Exposed,
+    Ingested,
+    Solved,
+    Built,
+    Judged,
+    Certified,
+    Noted,
+    StepEnded,
+    RunEnded,
+)
