@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("kind")
 @click.option("--exposure", type=int, help="For this exposure: its begin and its setup.")
 @click.option("--at", metavar="DATE", help="For an instant: 2022-11-04, or 2022-11-04T18:30:00 (TAI).")
-@click.option("--detector", type=int, required=True)
+@click.option("--detector", type=int, help="Its id; left out, every detector that has a certified product of the KIND.")
 @click.option("--filter", "filter_", help="With --at.")
 @click.option("--grating", help="With --at.")
 @click.option("--binning", default="1x1", show_default=True, help="With --at.")
@@ -35,7 +35,7 @@ def command(
     kind: str,
     exposure: int | None,
     at: str | None,
-    detector: int,
+    detector: int | None,
     filter_: str | None,
     grating: str | None,
     binning: str,
@@ -60,7 +60,9 @@ def command(
         else:
             taken = opened.exposure(exposure)
             setup, instant = _reduced(registry, kind, taken.setup), taken.begin
-        _explain(opened, kind, detector, setup, instant, order, exposure)
+        detectors = {one.ref.detector for one in opened.list(kind)} if detector is None else {detector}
+        for number in sorted(detectors or {0}):
+            _explain(opened, kind, number, setup, instant, order, exposure)
 
 
 def _explain(

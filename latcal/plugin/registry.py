@@ -17,6 +17,7 @@ from latcal.plugin.calling import call
 from latcal.plugin.declarations import Declaration, Named
 
 GROUP = "latcal"
+NUMERICAL = ("astropy", "numpy")
 
 
 @frozen
@@ -104,8 +105,9 @@ class Registry:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version by distribution."""
-        return {source.distribution: source.version for source in sorted(self.sources.values(), key=str)}
+        """Version by distribution: of the plugins, and of what the numbers come out of."""
+        plugins = {source.distribution: source.version for source in sorted(self.sources.values(), key=str)}
+        return {**plugins, **{name: importlib.metadata.version(name) for name in NUMERICAL}}
 
 
 def _takes(function: Callable[..., Any]) -> tuple[str, ...]:

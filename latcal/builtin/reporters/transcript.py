@@ -177,9 +177,10 @@ def _stage(report: RunReport, index: int) -> Iterator[Line]:
 
 def _numbers(stage: StageReport) -> Iterator[Line]:
     for name, values in stage.numbers.items():
-        least, greatest = worded(values["least"]), worded(values["greatest"])
-        spread = f" ({least} to {greatest})" if least != greatest else ""
-        yield Line(f"  {name} {worded(values['median'])}{spread}")
+        unit = stage.units.get(name, "")
+        least, greatest = worded(values["least"]), worded(values["greatest"], unit)
+        spread = f" ({least} to {greatest})" if values["least"] != values["greatest"] else ""
+        yield Line(f"  {name} {worded(values['median'], unit)}{spread}")
 
 
 def _certificates(stage: StageReport) -> Iterator[Line]:
