@@ -5,21 +5,25 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import latcal
-from latcal.plugin import hookspecs
+from latcal.builtin.cameras.replaying.mapping import read_mapping
+from latcal.formats.instruments import read_instrument
+from latcal.plugin import LatcalError, hookspecs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[pytest.param]:
+def blocks(language: str, *names: str) -> list[pytest.param]:
     return [
         pytest.param(text, id=f"{page.name}-{number}")
         for page in PAGES
+        if page.name in names or not names
         for number, (found, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8")))
         if found == language
     ]
@@ -31,15 +35,67 @@ def commands() -> tuple[str, ...]:
     return tuple(main.list_commands(None))
 
 
-@pytest.mark.parametrize("text", [block for block in blocks("yaml") if block.values[0].startswith("latcal: 1")])
+def the_plugin() -> ModuleType:
+    """Make the module that docs/plugins.md shows."""
+    (block,) = blocks("python", "plugins.md")
+    module = ModuleType("latcal_glow")
+    exec(compile(block.values[0], "docs/plugins.md", "exec"), module.__dict__)
+    return module
+
+
+def yaml_that_starts_with(word: str) -> list[pytest.param]:
+    found = [block for block in blocks("yaml") if block.values[0].startswith(word)]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("text", yaml_that_starts_with("latcal: 1"))
 def test_every_recipe_in_the_documentation_can_be_planned(text: str) -> None:
-    registry = latcal.load_plugins()
+    registry = latcal.load_plugins(extra=[the_plugin()])
     plan = latcal.plan(latcal.read(text, "docs.yaml", registry), registry)
     assert plan.steps
 
 
-@pytest.mark.parametrize("text", blocks("python"))
-def test_every_program_in_the_documentation_runs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_yaml_in_the_documentation_is_one_that_is_tested() -> None:
+    assert all(re.match(r"latcal: 1|name: |source: ", block.values[0]) for block in blocks("yaml"))
+
+
+@pytest.mark.parametrize("text", yaml_that_starts_with("name: "))
+def test_every_instrument_in_the_documentation_can_be_read(text: str) -> None:
+    assert read_instrument(text, "docs.yaml").detectors
+
+
+@pytest.mark.parametrize("text", yaml_that_starts_with("source: "))
+def test_every_mapping_in_the_documentation_can_be_read(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert read_mapping(str(path)).images
+
+
+def test_the_plugin_in_the_documentation_makes_judges_and_certifies() -> None:
+    (recipe,) = blocks("yaml", "plugins.md")
+    registry = latcal.load_plugins(extra=[the_plugin()])
+    report = latcal.run(latcal.plan(latcal.read(recipe.values[0], "glow.yaml", registry), registry), registry)
+    (stage,) = report.stages
+    assert report.exit_code == 0
+    assert stage.certified
+    assert {tally.rule for tally in stage.verdict.tallies} == {"glow", "read_noise"}
+
+
+def test_the_programs_on_embedding_run_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("python", "embedding.md"):
+        exec(compile(block.values[0], "docs/embedding.md", "exec"), names)
+    assert names["report"].exit_code == 0
+    assert names["image"].shape == names["product"].planes["image"].shape
+    assert len(names["measured"]) > 0
+    for name in re.findall(r"except (\w+) as", (ROOT / "docs" / "embedding.md").read_text("utf-8")):
+        assert issubclass(names[name], LatcalError)
+
+
+@pytest.mark.parametrize("text", blocks("python", "README.md"))
+def test_every_program_in_the_readme_runs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = next(found for language, found in FENCE.findall(PAGES[0].read_text("utf-8")) if language == "yaml")
     started = []
     monkeypatch.setattr(latcal, "run", lambda plan, registry: started.append(plan), raising=False)
@@ -80,8 +136,11 @@ def test_each_command_of_the_readme_is_one_line_after_its_marker(what: str) -> N
 
 def test_every_link_leads_to_a_file() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).is_file(), f"{page.name}: {target}"
+        for target, _, heading in re.findall(r"\]\(([^)#:]+)(#([^)]+))?\)", page.read_text(encoding="utf-8")):
+            path = page.parent / target
+            assert path.is_file(), f"{page.name}: {target}"
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
+            assert not heading or heading in {one.lower().replace(" ", "-") for one in headings}, f"{page.name}: #{heading}"
 
 
 def test_every_public_name_is_there() -> None:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @click.option("--exposure", type=int, help="For this exposure: its begin and its setup.")
 @click.option("--at", metavar="DATE", help="For an instant: 2022-11-04, or 2022-11-04T18:30:00 (TAI).")
 @click.option("--detector", type=int, help="Its id; left out, every detector that has a certified product of the KIND.")
-@click.option("--filter", "filter_", help="With --at.")
-@click.option("--grating", help="With --at.")
-@click.option("--binning", default="1x1", show_default=True, help="With --at.")
-@click.option("--mode", default="", help="With --at.")
+@click.option("--filter", "filter_", help="Of the frames that it is for; with --at.")
+@click.option("--grating", help="Likewise.")
+@click.option("--binning", default="1x1", show_default=True, help="Likewise.")
+@click.option("--mode", default="", help="Of the readout; likewise.")
 @click.option("--collections", metavar="A,B", required=True, help="Where to look, in order.")
 @store_option
 @without_option
@@ -46,7 +46,9 @@ def command(
 ) -> None:
     """Print which product would be used, and why.
 
-    The product of a KIND for an exposure or a date, and where it came from. Every other product of that kind and detector is listed with the first thing that excludes it.
+    The product of a KIND (bias, dark, flat) for an exposure or a date, and where it came from. Every other product of
+    that kind and detector is listed with the first thing that excludes it. Setups are compared as `latcal products`
+    shows them: a flat of r~empty is found with --filter r --grating empty.
     """
     from latcal.model.frames import Setup
 

@@ -24,6 +24,6 @@ def command(without: tuple[str, ...]) -> None:
             rows.append((kind, name, source, named.plugin, named.declaration.summary))
     for plugin, origin in sorted(registry.sources.items()):
         if plugin not in declaring:
-            rows.append(("hooks", "", str(origin), plugin, "declares nothing; hears of what happens"))
+            rows.append(("hooks", "", str(origin), plugin, "declares nothing; has other hooks"))
     for line in columns(rows):
         click.echo(line)

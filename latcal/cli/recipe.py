@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, names: tuple[str, ...], settings: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Run recipes: take, build, judge, certify.
 
-    Each FILE is a path, or the name of a recipe that is installed: quickstart. All are read and planned before the
+    Each FILE is a path, or the name of a recipe that is installed, such as quickstart. All are read and planned before the
     first one runs; the first that does not end with exit code 0 ends the command.
     """
     registry = load(without)

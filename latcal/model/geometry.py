@@ -197,6 +197,10 @@ class Preparation:
     clip: float = 5.0
     smooth: float = 1.0
 
+    def __str__(self) -> str:
+        models = f"serial overscan {self.serial!r}, parallel {self.parallel!r}"
+        return f"{models}, skip {self.skip}, clip {self.clip:g}, smooth {self.smooth:g}"
+
 
 @frozen
 class Instrument:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -14,9 +13,6 @@ from astropy.time import Time
 from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
 from latcal.plugin import Amplifier, Box, Detector, Instrument, Setup, World
 from latcal.testing.cameras import request
-
-DATA = Path(os.environ.get("LATCAL_REAL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "efosc2-pair"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"there are no real frames in {DATA} (set LATCAL_REAL_DATA)")
 
 EFOSC2 = Instrument(
     "efosc2",
@@ -33,9 +29,14 @@ EFOSC2 = Instrument(
 
 
 @pytest.fixture
-def camera(tmp_path: Path) -> ReplayCamera:
+def folder(real_data: Path) -> Path:
+    return real_data / "efosc2-pair"
+
+
+@pytest.fixture
+def camera(folder: Path, tmp_path: Path) -> ReplayCamera:
     world = World(EFOSC2, lambda: Time.now().tai, "run", threading.Event(), tmp_path)
-    return ReplayCamera(ReplayOptions(folder=DATA, mapping="efosc2"), world)
+    return ReplayCamera(ReplayOptions(folder=folder, mapping="efosc2"), world)
 
 
 def test_there_are_two_biases_and_two_flats_and_nothing_unclear(camera: ReplayCamera) -> None:
@@ -51,11 +52,11 @@ def test_a_third_bias_is_missing(camera: ReplayCamera) -> None:
     assert "bias of 0 s: 3 wanted, 2 found" in camera.problems(tuple(request(i) for i in range(3)))[0]
 
 
-def test_pixels_and_facts_are_those_that_astropy_reads(camera: ReplayCamera) -> None:
+def test_pixels_and_facts_are_those_that_astropy_reads(camera: ReplayCamera, folder: Path) -> None:
     with camera as opened:
         for index, name in enumerate(("EFOSC.2022-01-26T19-18-58.464.fits", "EFOSC.2022-01-26T19-21-12.485.fits")):
             (found,) = opened.take(request(index, "flat", 10.31))
-            with fits.open(DATA / name) as hdus:
+            with fits.open(folder / name) as hdus:
                 header, pixels = hdus[0].header, hdus[0].data
                 assert np.array_equal(found.pixels(found.detector.amplifiers[0]), pixels)
             exposure = found.exposure

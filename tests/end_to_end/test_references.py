@@ -1,0 +1,168 @@
+"""Which product is used with which: pinned biases, overscan models, setups, and where things come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latcal.engine.opening import open_store
+from latcal.errors import NotReady, ProductNotFound, RecipeError
+from latcal.model.events import Resolved, Status
+from latcal.model.validity import instant
+
+REFERENCE = """\
+latcal: 1
+title: Reference
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: folder, root: x}
+labels: {program: BLOCK-1, reason: test}
+sequences:
+  biases: {image: bias, exposures: 12 x 0 s}
+  darks: {image: dark, exposures: 12 x 15 s}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+certify: {into: calib/one, begin: 2026-11-01, end: open}
+"""
+
+OTHER_BIAS = """\
+latcal: 1
+title: Another bias
+instrument: bench
+camera: {use: simulated, seed: 7, first: 100}
+store: {use: folder, root: x}
+sequences: {biases: {image: bias, exposures: 12 x 0 s}}
+stages: [{make: bias, frames: [biases]}]
+certify: {into: calib/two, begin: 2026-11-01, end: open}
+"""
+
+CHECK = """\
+latcal: 1
+title: Check
+instrument: bench
+camera: {use: simulated, seed: 7, first: 200}
+store: {use: folder, root: x}
+sequences: {darks: {image: dark, exposures: 12 x 15 s}}
+stages: [{check: dark, frames: [darks], collections: [calib/one]}]
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path, night: Callable) -> list[str]:
+    """Give the setting of a store that holds a bias and its dark in calib/one, and another bias in calib/two."""
+    at = [f"store.root={tmp_path / 'store'}"]
+    for text in (REFERENCE, OTHER_BIAS):
+        assert night(text, set=at).report.exit_code == 0
+    return at
+
+
+def test_a_dark_is_checked_with_the_bias_that_it_pins(store: list[str], night: Callable) -> None:
+    run = night(CHECK, set=store)
+    assert run.report.exit_code == 0
+    (resolved,) = run.of(Resolved)
+    refs = {need.kind: need.ref for need in resolved.needs}
+    assert refs["dark"].pins == {"bias": refs["bias"].id}
+
+
+def test_a_dark_with_another_bias_is_not_ready_and_says_which(store: list[str], night: Callable) -> None:
+    with pytest.raises(
+        NotReady, match=r"dark of detector 0 \w+ was made with the bias \w{12}, and would be used with \w{12}"
+    ):
+        night(CHECK, set=[*store, "stages.0.collections=[calib/two, calib/one]"])
+
+
+def test_a_dark_with_another_bias_may_be_waived_by_a_recorded_reason(store: list[str], night: Callable) -> None:
+    waived = ["stages.0.collections=[calib/two, calib/one]", "stages.0.options={other_bias: the first one was lost}"]
+    run = night(CHECK, set=[*store, *waived])
+    assert run.report.stages[0].verdict is not None
+
+
+def test_a_flat_refuses_a_found_dark_with_a_bias_of_tonight(store: list[str], night: Callable) -> None:
+    text = """\
+latcal: 1
+title: Mixed
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: folder, root: x}
+sequences:
+  biases: {image: bias, exposures: 12 x 0 s}
+  flats: {image: flat, exposures: 12 x 5 s, filter: r, grating: empty}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: flat, frames: [flats], collections: [calib/one]}
+certify: {into: calib/three, begin: 2026-11-01, end: open}
+"""
+    with pytest.raises(NotReady, match="would be used with the one made in this run"):
+        night(text, set=store)
+
+
+def test_products_made_with_other_overscan_models_are_not_ready(store: list[str], night: Callable) -> None:
+    other = "stages.0.options={overscan: {serial: median per row}}"
+    with pytest.raises(
+        NotReady, match="was made with serial overscan 'mean per row'.*prepared with serial overscan 'median per row'"
+    ):
+        night(CHECK, set=[*store, other])
+
+
+def test_what_is_missing_is_named_with_all_that_was_tried(store: list[str], night: Callable) -> None:
+    with pytest.raises(NotReady, match="no dark for detector 0 .*calib/nowhere, calib/nothing") as caught:
+        night(CHECK, set=[*store, "stages.0.collections=[calib/nowhere, calib/nothing]"])
+    assert len(caught.value.problems) == 2  # the bias is missing too, and both are said at once
+
+
+def test_a_product_says_where_it_comes_from(store: list[str], registry: Any) -> None:
+    root = store[0].partition("=")[2]
+    with open_store("folder", registry, root=root) as opened:
+        ref = opened.find("dark", 0, _setup(), instant("2026-11-10"), ("calib/one",))
+        origin = opened.get(ref).provenance
+        bias = opened.find("bias", 0, _setup(), instant("2026-11-10"), ("calib/one",))
+        assert origin.inputs == (bias,)
+        assert len(origin.exposures) == 12
+        assert all(len(checksum) == 64 for checksum in origin.exposures.values())
+        assert "make: dark" in origin.recipe_text
+        assert len(origin.recipe_digest) == 64
+        assert {"latcal", "numpy", "astropy"} <= set(origin.versions)
+        assert origin.options["clip"] == 5.0
+        assert opened.exposure(next(iter(origin.exposures))).labels == {"program": "BLOCK-1", "reason": "test"}
+        with pytest.raises(ProductNotFound, match="no dark for detector 0"):
+            opened.find("dark", 0, _setup(), instant("2026-10-31"), ("calib/one",))
+
+
+def _setup() -> Any:
+    from latcal.model.frames import Setup
+
+    return Setup()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("stages.0.detectors=[3]", r"3 is not a detector of bench \(there is 0\)"),
+        ("stages.0.at_least=13", r"13 is more than the 12 exposures of its frames \(write at most 12\)"),
+        ("sequences.darks.filter=rr", r"'rr' is not a filter of bench \(did you mean 'r'\?\)"),
+        ("sequences.darks.exposures=3 x 7200 s", r"7200 s is not a time that the camera can expose"),
+        ("sequences.darks.exposures=3 x 0 s", "0 s is not a time for dark frames"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_while_planning_at_its_line(night: Callable, change: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        night(CHECK, set=[change])
+
+
+def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, registry: Any) -> None:
+    root = tmp_path / "store"
+    text = REFERENCE.replace("make: bias, frames: [biases]", "make: bias, frames: [biases], keep: [residuals]")
+    report = night(text, set=[f"store.root={root}"]).report
+    assert report.stages[0].status is Status.DONE
+    kept = sorted((root / "products").rglob("bias_residual_*.fits"))
+    assert len(kept) == 12
+    from astropy.io import fits
+
+    with fits.open(kept[0]) as hdus:
+        noise = float(hdus["IMAGE"].data.std())
+    # the residual shows the read noise of 16 amplifiers, 8 to 10.6 e-, less what an internal bias takes away
+    assert 7.0 < noise < 11.0
