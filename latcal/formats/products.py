@@ -177,6 +177,7 @@ def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
 
 def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHDU:
     from astropy.io import fits
+    from astropy.units import Unit
 
     stored = plane.view(np.uint8) if plane.dtype == bool else plane
     try:
@@ -184,7 +185,7 @@ def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHD
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the plane {name!r} is of {plane.dtype}, which FITS has not (use float32 or uint8)") from error
     if name in ("image", "variance") and product.unit:
-        put_card(hdu.header, "BUNIT", product.unit if name == "image" else f"({product.unit})2")
+        put_card(hdu.header, "BUNIT", product.unit if name == "image" else str(Unit(product.unit) ** 2))
     if plane.ndim == 2:
         put_card(hdu.header, "DETSEC", Box(0, plane.shape[0], 0, plane.shape[1]).section, "trimmed detector")
     if name == "mask":
