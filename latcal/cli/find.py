@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latcal.cli.arguments import columns, instant_of, load, opened_store, store_option, without_option
-from latcal.errors import ProductNotFound
+from latcal.errors import Problem, ProductNotFound, RecipeError
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -62,6 +62,10 @@ def command(
         else:
             taken = opened.exposure(exposure)
             setup, instant = _reduced(registry, kind, taken.setup), taken.begin
+        if kind not in registry.names("calibration") and not list(opened.list(kind)):
+            raise RecipeError(
+                [Problem(f"no plugin declares the calibration {kind!r}", registry.suggestion("calibration", kind))]
+            )
         detectors = {one.ref.detector for one in opened.list(kind)} if detector is None else {detector}
         for number in sorted(detectors or {0}):
             _explain(opened, kind, number, setup, instant, order, exposure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -56,7 +56,7 @@ def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
     yield from _rules(plan)
     if plan.budget:
         yield "noise budget (expected noise over that of one frame)"
-        yield from (f"  {line}" for line in _budget(plan))
+        yield from (f"  {line}" for line in _budget(plan.budget))
     most = "at most " if plan.estimate.at_most else ""
     yield f"camera time {most}{duration(plan.estimate.camera_s)}, raw frames {file_size(plan.estimate.raw_bytes)}"
     yield from (f"note: {remark}" for remark in plan.remarks)
@@ -74,7 +74,7 @@ def _steps(plan: Plan, registry: Registry) -> Iterator[str]:
             text = text.replace(f"{first.position}/{first.of}", f"{first.position} to {last.position} of {first.of}", 1)
         how = describe(first) if isinstance(first, Build | Verify) else ""
         yield f"  {number:>7}  {text}" + (f"  ({how})" if how else "")
-        if isinstance(first, Certify) and plan.stages[first.stage].stage.verify.waiver:
+        if isinstance(first, Verify | Certify) and plan.stages[first.stage].stage.verify.waiver:
             yield f"  {'':>7}  UNVERIFIED: {plan.stages[first.stage].stage.verify.waiver}"
 
 
@@ -123,10 +123,10 @@ def _softened(checked: CheckedRule) -> str:
     return "  (advisory)" if checked.rule.advisory else ""
 
 
-def _budget(plan: Plan) -> Iterator[str]:
+def _budget(lines: Iterable[BudgetLine]) -> Iterator[str]:
     rows = []
-    for line in plan.budget:
-        excess = "known at preflight" if line.excess is None else f"{100 * line.excess:+.1f} %"
+    for line in lines:
+        excess = "not known yet" if line.excess is None else f"{100 * line.excess:+.1f} %"
         limit = f"limit {100 * line.limit:.3g} %"
         rows.append((f"{line.kind} {line.rule.upper()}", line.case, excess, limit, _remark(line)))
     return columns(rows)
@@ -135,16 +135,24 @@ def _budget(plan: Plan) -> Iterator[str]:
 def _remark(line: BudgetLine) -> str:
     if line.excess is None or abs(line.excess) <= line.limit:
         return line.note
-    from latcal.plugin.wording import counted
+    from latcal.plugin.wording import more_frames
 
-    more = "no number of frames would do" if line.more is None else f"{counted(line.more, 'more frame')} would do"
+    of = line.more_of
+    more = f"no number of {line.kind} frames would do" if line.more is None else f"{more_frames(line.more, of)} would do"
     return f"WILL FAIL: {more}" + (f"; {line.note}" if line.note else "")
 
 
 def _preflight(plan: Plan, registry: Registry) -> None:
+    from latcal.engine.budget import of_stage
     from latcal.engine.running import check_ready
 
     needs = check_ready(plan, registry).needs
     click.echo(f"{plan.recipe.name} is ready")
-    for need in needs:
-        click.echo(f"  stages.{need.stage} uses {need.ref} from {need.collection}")
+    for line in dict.fromkeys(f"  stages.{need.stage} uses {need.ref} from {need.collection}" for need in needs):
+        click.echo(line)
+    for planned in plan.stages:
+        frames = {need.kind: need.ref.frames for need in needs if need.stage == planned.index}
+        if planned.stage.verb == "check" and frames:
+            lines = of_stage(registry, planned, plan.stage_takes(planned.index), frames)
+            for text in _budget(lines):
+                click.echo(f"  {text}")

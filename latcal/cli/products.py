@@ -23,7 +23,7 @@ def command(store: str, kind: str | None, collection: str | None, without: tuple
     with opened_store(store, registry) as opened:
         rows = [row(one) for one in opened.list(kind, collection)]
     if not rows:
-        click.echo("nothing is certified")
+        click.echo(f"nothing is certified in {store}" + ("" if kind is collection is None else " of that kind and name"))
         return
     for line in columns([("collection", "kind", "detector", "setup", "valid", "frames", "run", "id", ""), *rows]):
         click.echo(line)

@@ -41,11 +41,12 @@ def of_stage(
     named = registry.named("calibration", stage.kind)
     times = tuple(take.time_s for take in takes if take.time_s is not None)
     outlook = Outlook(times, stage.verb != "check", frames, stage.options, limits=noise_limits(planned.rules))
-    in_force = {checked.rule.name for checked in planned.rules}
     return tuple(
-        BudgetLine(planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note)
+        BudgetLine(
+            planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note, one.more_of
+        )
         for one in registry.call(named, named.declaration.budget, outlook)
-        if one.rule in in_force
+        if one.rule in outlook.limits
     )
 
 
@@ -53,7 +54,8 @@ def noise_limits(rules: tuple[CheckedRule, ...]) -> dict[str, float]:
     """Read from each rule on a noise what relative excess it allows, by trying values.
 
     A rule that compares ``noise`` with one other metric is tried at noise = other x (1 + excess); its strain is
-    excess over limit where the rule is of the form ``abs(noise - other) <= limit * other``.
+    excess over limit where the rule is of the form ``abs(noise - other) <= limit * other``. What does not hold best
+    where the two are equal is another kind of rule, and no budget is given for it.
     """
     import numpy as np
 
@@ -61,9 +63,13 @@ def noise_limits(rules: tuple[CheckedRule, ...]) -> dict[str, float]:
     for checked in rules:
         others = checked.names - {"noise"}
         if "noise" in checked.names and len(others) == 1:
-            tried = 0.01
-            values = {"noise": np.array([1.0 + tried]), next(iter(others)): np.array([1.0])}
-            strain = float(checked.strain(values)[0])
-            if 0 < strain < np.inf:
-                limits[checked.rule.name] = round(tried / strain, 9)
+            other = next(iter(others))
+            tried = np.array([0.01, -0.01, 0.02, 0.01])
+            scale = np.array([1.0, 1.0, 1.0, 10.0])  # a limit that is not relative shows at another scale
+            still = checked.strain({"noise": scale, other: scale})
+            strain = checked.strain({"noise": scale * (1.0 + tried), other: scale})
+            if (still == 0).all() and (strain > 0).all() and np.isfinite(strain).all():
+                found = np.abs(tried) / strain
+                if np.ptp(found) < 1e-6 * found[0]:
+                    limits[checked.rule.name] = round(float(found[0]), 9)
     return limits

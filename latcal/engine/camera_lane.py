@@ -18,11 +18,11 @@ from latcal.model.events import (
     Solved,
     Status,
 )
-from latcal.model.frames import SETUP_KEYS, Frame
+from latcal.model.frames import SETUP_KEYS, Exposure, ExposureRequest, Frame
 from latcal.model.geometry import Preparation
-from latcal.model.steps import Take
+from latcal.model.steps import PlannedStage, Take
 from latcal.numerics import exposure as solving
-from latcal.plugin.declarations import Camera, CameraDescription, Store
+from latcal.plugin.declarations import CalibrationType, Camera, CameraDescription, Store
 from latcal.plugin.registry import Registry
 
 BEHIND = 2
@@ -84,21 +84,33 @@ class CameraLane:
 
     def _frames(self, take: Take, time_s: float) -> tuple[Frame, ...]:
         """Take one exposure; see that every detector asked for has answered, with this exposure."""
-        named = self.registry.named("camera", self.ledger.plan.recipe.camera.use)
         asked = request(self.ledger.plan, take, self.ledger.numbers[take.index], time_s)
-        frames: tuple[Frame, ...] = tuple(self.registry.call(named, self.camera.take, asked))
+        frames: tuple[Frame, ...] = tuple(self.camera.take(asked))
         came = {frame.detector.id for frame in frames}
         missing = sorted(set(take.detectors) - came)
         if missing or not frames:
             raise CameraError(f"exposure {asked.number}: no frame of detector {', '.join(map(str, missing))} came")
-        strange = [frame.exposure.id for frame in frames if frame.exposure.id != asked.number]
-        if strange:
-            raise CameraError(f"exposure {asked.number}: the camera gave exposure {strange[0]}")
-        for key in SETUP_KEYS:
-            wanted, seen = getattr(asked.setup, key), getattr(frames[0].exposure.setup, key)
-            if wanted is not None and wanted != seen:
-                raise CameraError(f"exposure {asked.number} came with {key} {seen!r}, not {wanted!r}")
+        for frame in frames:
+            self._compare(frame.exposure, asked, take)
         return frames
+
+    def _compare(self, exposure: Exposure, asked: ExposureRequest, take: Take) -> None:
+        """Refuse an exposure that is not the one asked for: its number, its type, and the setup that was foreseen."""
+        matters = {key for planned in self._users(take) for key in self._kind(planned).setup}
+        foreseen = self.ledger.setups[take.id]
+        keys = [key for key in SETUP_KEYS if key in matters or getattr(asked.setup, key) is not None]
+        pairs = [("number", exposure.id, asked.number), ("image type", exposure.image, asked.image)]
+        pairs += [(key, getattr(exposure.setup, key), getattr(foreseen, key)) for key in keys]
+        for word, came, wanted in pairs:
+            if came != wanted:
+                raise CameraError(f"exposure {asked.number} came with {word} {came!r}, not {wanted!r}")
+
+    def _users(self, take: Take) -> list[PlannedStage]:
+        return [planned for planned in self.ledger.plan.stages if take.sequence in planned.stage.frames]
+
+    def _kind(self, planned: PlannedStage) -> CalibrationType:
+        kind: CalibrationType = self.registry.get("calibration", planned.stage.kind)
+        return kind
 
     def _pass(self, item: tuple[Take, tuple[Frame, ...]] | None) -> None:
         while not self.ledger.broken:
@@ -173,11 +185,10 @@ class CameraLane:
 
     def _ingest(self, take: Take, frames: tuple[Frame, ...]) -> None:
         ledger = self.ledger
-        store = self.registry.named("store", ledger.plan.recipe.store.use)
         wanted = self._preparations(take)
         sums, levels, prepared = {}, {}, {}
         for frame in frames:
-            stored: Frame = self.registry.call(store, self.store.ingest, frame)
+            stored = self.store.ingest(frame)
             sums[frame.detector.name] = stored.checksum
             for preparation in wanted:
                 parts = prepare(stored, preparation, ledger.scratch)
@@ -193,5 +204,4 @@ class CameraLane:
         """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""
         if take.discarded:
             return ()
-        stages = [planned for planned in self.ledger.plan.stages if take.sequence in planned.stage.frames]
-        return tuple(dict.fromkeys(planned.preparation for planned in stages))
+        return tuple(dict.fromkeys(planned.preparation for planned in self._users(take)))

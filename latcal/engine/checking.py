@@ -9,9 +9,9 @@ from latcal.errors import Problem
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage
-from latcal.model.steps import Build, Certify, FromStep, Plan, PlannedStage, Verify
+from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, PlannedStage, Verify, sources
 from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
-from latcal.plugin.declarations import CameraDescription
+from latcal.plugin.declarations import CalibrationType, CameraDescription, Options
 from latcal.plugin.registry import Registry
 
 
@@ -35,6 +35,10 @@ def before(
             yield _at(
                 recipe, "sequences", sequence.name, what=what, hint="name it in the frames of a stage, or remove it"
             )
+    used = {stage.kind for stage in recipe.stages}
+    for kind in sorted(set(recipe.rules) - used):
+        what = f"no stage makes, checks or measures {kind}"
+        yield _at(recipe, "rules", kind, what=what, hint=f"remove them, or write a stage for {kind}")
     for index, stage in enumerate(recipe.stages):
         yield from _stage(recipe, registry, instrument, index, stage)
 
@@ -63,10 +67,11 @@ def _sequence(
             if not camera.shortest_s <= time <= camera.longest_s:
                 what = f"{time:g} s is not a time that the camera can expose"
                 yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
-    for level in {group.level for group in sequence.exposures.groups if group.level}:
-        gain = min(a.gain for d in instrument.detectors for a in d.amplifiers)
-        if level.electrons(gain, instrument.full_well) >= instrument.full_well:
-            what = f"{level} is not below full well, {instrument.full_well:g} electron"
+    amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
+    ends = min([instrument.full_well, *(one.saturation * one.gain for one in amplifiers)])
+    for level in sorted({group.level for group in sequence.exposures.groups if group.level}, key=str):
+        if level.electrons(max(one.gain for one in amplifiers), instrument.full_well) >= ends:
+            what = f"{level} is not below full well and saturation, {ends:.0f} electron"
             yield _at(recipe, *path, what=what, hint="write a lower level, such as '50 % of full well'")
 
 
@@ -74,6 +79,10 @@ def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: in
     named = registry.named("calibration", stage.kind)
     kind = named.declaration
     sequences = tuple(recipe.sequences[name] for name in stage.frames)
+    if len(set(stage.detectors)) < len(stage.detectors):
+        what = f"{list(stage.detectors)} names a detector twice"
+        yield _at(recipe, "stages", index, "detectors", what=what, hint="write each once")
+    yield from _keys(recipe, named.declaration, index, stage)
     for detector in stage.detectors:
         if detector not in [one.id for one in instrument.detectors]:
             ids = ", ".join(str(one.id) for one in instrument.detectors)
@@ -84,8 +93,7 @@ def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: in
         words = " and ".join(sorted(str(setup) or "none" for setup in setups))
         what = f"frames of different setups ({words}) are not one {stage.kind}"
         yield _at(recipe, "stages", index, "frames", what=what, hint="write one stage for each setup")
-    for fault in registry.call(named, kind.check, sequences, stage.options):
-        what, hint = (fault, "") if isinstance(fault, str) else fault
+    for what, hint in registry.call(named, _faults, kind, sequences, stage.options):
         yield _at(recipe, "stages", index, stage.verb, what=what, hint=hint)
     count = sum(len(sequence.exposures) for sequence in sequences)
     if stage.at_least is not None and stage.at_least > count:
@@ -98,11 +106,34 @@ def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: in
             yield _at(recipe, "stages", index, "options", "overscan", what=what, hint=f"there is {', '.join(models)}")
 
 
+def _faults(kind: CalibrationType, sequences: tuple[Sequence, ...], options: Options) -> tuple[tuple[str, str], ...]:
+    """Give what a type finds wrong, each with a hint."""
+    faults = ((fault, "") if isinstance(fault, str) else fault for fault in kind.check(sequences, options))
+    return tuple((str(what), str(hint)) for what, hint in faults)
+
+
+def _keys(recipe: Recipe, kind: CalibrationType, index: int, stage: Stage) -> Iterator[Problem]:
+    """Refuse keys that would do nothing: nothing is ignored."""
+    if stage.verify.waiver:
+        for key, written in (("rules", stage.rules), ("accept", stage.accept), ("keep", stage.keep)):
+            if written:
+                what = "nothing is judged where the verification is waived"
+                yield _at(recipe, "stages", index, key, what=what, hint=f"remove {key}, or the waiver")
+        if stage.verify.drop or stage.verify.advisory:
+            what = "no rule is in force where the verification is waived"
+            yield _at(recipe, "stages", index, "verify", what=what, hint="remove drop and advisory, or the waiver")
+    if stage.keep and kind.residual is None:
+        what = f"{stage.kind} has no residuals to keep"
+        yield _at(recipe, "stages", index, "keep", what=what, hint="remove keep")
+
+
 def after(plan: Plan, registry: Registry) -> Iterator[Problem]:
     """Check what only the whole plan shows: needs without source, counts that never refuse, clashes."""
     for step in plan.steps:
         if isinstance(step, Build | Verify):
             yield from _needs(plan, registry, step)
+    for planned in plan.stages:
+        yield from _unused(plan, planned)
     for planned in plan.stages:
         yield from _counts(plan, planned)
     yield from _clashes(plan)
@@ -119,11 +150,25 @@ def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Pro
             yield _at(plan.recipe, "stages", step.stage, stage.verb, what=what, hint=hint)
     mine = plan.stages[step.stage].preparation
     for kind, source in step.needs.items():
-        if isinstance(source, FromStep) and isinstance(step, Build):
+        if isinstance(source, FromStep):
             made = plan.steps[source.step]
             if isinstance(made, Build) and plan.stages[made.stage].preparation != mine:
                 what = f"{step.kind} and the {kind} it uses do not have the same overscan models"
                 yield _at(plan.recipe, "stages", step.stage, "options", what=what, hint="write the same in both stages")
+
+
+def _unused(plan: Plan, planned: PlannedStage) -> Iterator[Problem]:
+    """Refuse collections in which nothing is looked up."""
+    mine = [s for s in plan.steps if isinstance(s, Build | Verify) and s.stage == planned.index]
+    looked_up = {source for step in mine for source in sources(step).values() if isinstance(source, FromCollections)}
+    stage = planned.stage
+    for collections, keys in (
+        (stage.collections, ("collections",)),
+        (stage.verify.collections, ("verify", "collections")),
+    ):
+        if collections and FromCollections(collections) not in looked_up:
+            what = "nothing would be looked up there: all that this stage uses is made before it"
+            yield _at(plan.recipe, "stages", planned.index, *keys, what=what, hint="remove them")
 
 
 def _counts(plan: Plan, planned: PlannedStage) -> Iterator[Problem]:
@@ -133,14 +178,14 @@ def _counts(plan: Plan, planned: PlannedStage) -> Iterator[Problem]:
         return
     detectors = [plan.instrument.detector(d) for d in planned.detectors]
     here = ("stages", planned.index, "accept") if stage.accept else ("accept",)
-    exposures = sum(len(plan.recipe.sequences[name].exposures) for name in stage.frames)
-    limits = accept.limits(len(detectors), min(len(d.amplifiers) for d in detectors), exposures)
+    amplifiers = min(len(detector.amplifiers) for detector in detectors)
+    least = f"exposures of {stage.kind} that it goes on with" if stage.at_least else f"exposures of {stage.kind}"
     for key, limit, there, what in (
-        ("amplifiers", limits.amplifiers, min(len(d.amplifiers) for d in detectors), "amplifiers of a detector"),
-        ("detectors", limits.detectors, len(detectors), "detectors"),
-        ("exposures", limits.exposures, exposures, f"exposures of {stage.kind}"),
+        ("amplifiers", accept.amplifiers, amplifiers, "amplifiers of a detector"),
+        ("detectors", accept.detectors, len(detectors), "detectors"),
+        ("exposures", accept.exposures, planned.at_least, least),
     ):
-        if limit > there:
+        if isinstance(limit, int) and limit > there:
             text = f"{limit} is more than the {there} {what}: nothing could ever be refused"
             yield _at(plan.recipe, *here, key, what=text, hint=f"write at most {there}")
     if stage.verb != "measure" and not any(not checked.rule.advisory for checked in planned.rules):

@@ -15,6 +15,7 @@ from latcal.model.measurements import Measurements
 from latcal.model.steps import PlannedStage, Take
 from latcal.model.verdicts import Verdict
 from latcal.plugin.registry import Registry
+from latcal.plugin.wording import more_frames
 
 
 def waived(planned: PlannedStage, measured: Measurements) -> Verdict:
@@ -46,11 +47,11 @@ def judge(
         return verdict
     decisive = {tally.rule for tally in verdict.tallies if tally.decisive}
     lines = [line for line in budget.of_stage(registry, planned, takes, frames) if line.rule in decisive]
-    more = [line.more for line in lines if line.more is not None]
-    if more and max(more) > 0:
-        count = max(more)
-        return evolve(verdict, remedy=f"{count} more frame{'s' if count > 1 else ''} would do")
-    return verdict
+    wanted = max((line for line in lines if line.more), key=lambda line: line.more or 0, default=None)
+    if wanted is None:
+        return verdict
+    whose = f"a {verdict.kind} of " if planned.stage.verb == "check" else ""
+    return evolve(verdict, remedy=f"{whose}{more_frames(wanted.more or 0, wanted.more_of)} would do")
 
 
 def numbers(measured: Measurements) -> dict[str, Mapping[str, float]]:

@@ -20,7 +20,7 @@ from latcal.model.events import (
     StepEnded,
     StepStarted,
 )
-from latcal.model.frames import AmplifierFrame, Exposure
+from latcal.model.frames import AmplifierFrame, Exposure, Setup
 from latcal.model.geometry import Preparation
 from latcal.model.products import AmplifierProduct, ProductRef
 from latcal.model.steps import Build, Certify, FromStep, Plan, PlannedStage, Take, Verify
@@ -52,6 +52,12 @@ class Ledger:
         Whether a lane died of an error of our own: then nobody waits for it.
     scratch : Path
         Where prepared frames lie.
+    numbers : tuple of int
+        The reserved exposure ids, by index.
+    resolved : mapping of (int, str, int) to ProductRef
+        By step, kind and detector: what preflight found.
+    setups : mapping of int to Setup
+        By Take: what preflight was told that it will come in.
     """
 
     plan: Plan
@@ -61,6 +67,7 @@ class Ledger:
     scratch: Path
     numbers: tuple[int, ...] = ()
     resolved: Mapping[tuple[int, str, int], ProductRef] = field(factory=dict)
+    setups: Mapping[int, Setup] = field(factory=dict)
     events: SimpleQueue[Event] = field(factory=SimpleQueue)
     status: dict[int, Status] = field(factory=dict)
     reasons: dict[int, str] = field(factory=dict)

@@ -48,7 +48,8 @@ def open_store(
     """
     named = registry.named("store", use)
     try:
-        typed = structure(Tree(dict(options)), named.declaration.options)
+        plain = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+        typed = structure(Tree(plain), named.declaration.options)
     except RecipeError as error:
         paths = (evolve(problem, path=f"{use}.{problem.path}".rstrip(".")) for problem in error.problems)
         raise RecipeError(paths) from error

@@ -162,13 +162,17 @@ def _take(draft: _Draft, name: str) -> tuple[int, ...]:
     return draft.takes[name]
 
 
-def _sources(draft: _Draft, stage: Stage, kinds: Iterable[str], setup: Setup) -> dict[str, Source]:
-    """Say where each needed kind comes from: an earlier step of this plan before any collection."""
+def _sources(
+    draft: _Draft, stage: Stage, kinds: Iterable[str], setup: Setup, references: tuple[str, ...] = ()
+) -> dict[str, Source]:
+    """Say where each needed kind comes from: `references`, an earlier step of this plan, or a collection."""
     sources: dict[str, Source] = {}
     for kind in sorted(kinds):
         keys = draft.registry.get("calibration", kind).setup
         made = draft.made.get((kind, str(setup.only(keys))))
-        if made is not None:
+        if references:
+            sources[kind] = FromCollections(references)
+        elif made is not None:
             sources[kind] = FromStep(made)
         elif stage.collections:
             sources[kind] = FromCollections(stage.collections)
@@ -204,13 +208,21 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
         product = FromStep(build.id)
     elif stage.verb == "check":
         product = FromCollections(stage.collections)
-    references = evolve(stage, collections=stage.verify.collections or stage.collections)
-    beside = _sources(draft, references, registry.call(named, kind.needs, stage.options), whole)
+    wanted = registry.call(named, kind.needs, stage.options)
+    beside = _sources(draft, stage, wanted, whole, stage.verify.collections)
     draft.steps.append(Verify(len(draft.steps), index, stage.kind, takes, beside, product))
     certificate = stage.certify or recipe.certify
     if build and stage.verb == "make" and certificate:
         draft.steps.append(Certify(len(draft.steps), index, stage.kind, build.id, certificate))
         draft.made[stage.kind, str(setup)] = build.id
+
+
+def _remarks(draft: _Draft) -> Iterator[str]:
+    """Say what a person should know of a plan: waivers that are not of a verification."""
+    for planned in draft.stages:
+        named = draft.registry.named("calibration", planned.stage.kind)
+        for kind, why in draft.registry.call(named, named.declaration.unpinned, planned.stage.options).items():
+            yield f"stages.{planned.index}: a {kind} may be used with others than it was made with: {why}"
 
 
 def _estimate(draft: _Draft) -> Estimate:
@@ -254,6 +266,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         estimate=_estimate(draft),
         budget=tuple(budget.lines(registry, draft.stages, draft.steps)),
         executor=executor,
+        remarks=tuple(_remarks(draft)),
         versions=registry.versions,
     )
     problems = list(checking.after(planned, registry))

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 
 from astropy.time import Time
+from attrs import define, field, frozen
 
 from latcal.errors import NotReady, Problem, ProductNotFound
 from latcal.model.events import Resolved, ResolvedNeed
-from latcal.model.frames import ExposureRequest
+from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
 from latcal.model.recipe import Path
-from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify
-from latcal.plugin.declarations import Camera, Store
+from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify, sources
+from latcal.plugin.declarations import CalibrationType, Camera, Store
 from latcal.plugin.registry import Registry
 
-Found = dict[tuple[int, str, int], ProductRef]
 MARGIN = 1.1
 """Room asked for over the raw frames themselves; our choice, for products and reports."""
 
 
-def requests(plan: Plan, numbers: tuple[int, ...] = ()) -> tuple[ExposureRequest, ...]:
-    """Give every exposure of a plan as the camera will be asked; time 0 where it is solved for later."""
-    return tuple(
-        request(plan, take, numbers[take.index] if numbers else take.index, take.time_s or 0.0)
-        for take in plan.steps
-        if isinstance(take, Take)
-    )
+@frozen
+class Resolution:
+    """What preflight settled.
+
+    Parameters
+    ----------
+    event : Resolved
+        The one product for every need that a collection fills.
+    setups : mapping of int to Setup
+        By Take: the setup in which it will come.
+    """
+
+    event: Resolved
+    setups: Mapping[int, Setup]
 
 
 def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureRequest:
@@ -44,93 +53,166 @@ def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureReque
     )
 
 
-def sources(step: Build | Verify) -> dict[str, Source]:
-    """Give where each product that a step uses comes from, the one that it verifies among them."""
-    product = step.product if isinstance(step, Verify) else None
-    return {**step.needs, **({step.kind: product} if product else {})}
+@define(eq=False)
+class _Preflight:
+    """The questions, and what was answered so far."""
 
+    plan: Plan
+    registry: Registry
+    store: Store
+    camera: Camera
+    now: Time
+    setups: dict[int, Setup] = field(factory=dict)
+    found: dict[tuple[int, str, int], ProductRef] = field(factory=dict)
 
-def _at(plan: Plan, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
-    path: Path = ("stages", stage, *keys)
-    return Problem(what, hint, plan.recipe.marks.at(path), ".".join(str(part) for part in path))
+    def ask(self) -> Iterator[Problem]:
+        """Give every problem."""
+        takes = [step for step in self.plan.steps if isinstance(step, Take)]
+        requests = {take.id: request(self.plan, take, take.index, take.time_s or 0.0) for take in takes}
+        where = self.plan.recipe.marks.at(("camera",))
+        told = list(self.camera.problems(tuple(requests.values())))
+        yield from (Problem(text, "", where, "camera") for text in told)
+        for take, asked in requests.items():
+            self.setups[take] = asked.setup if told else self.camera.setup(asked)
+        yield from dict.fromkeys(self._other_setups(takes))
+        yield from self._look_up()
+        yield from self._pins()
+        yield from self._preparations()
+        yield from self._free()
+        yield from self._room(takes)
 
+    def _at(self, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
+        path: Path = ("stages", stage, *keys)
+        return Problem(what, hint, self.plan.recipe.marks.at(path), ".".join(str(part) for part in path))
 
-def _look_up(plan: Plan, registry: Registry, store: Store, now: Time, found: Found) -> Iterator[Problem]:
-    """Find the one product for every need that a collection fills."""
-    for step in plan.steps:
-        if not isinstance(step, Build | Verify):
-            continue
-        planned = plan.stages[step.stage]
-        whole = plan.takes(step.takes)[0].setup
-        for kind, source in sources(step).items():
-            if not isinstance(source, FromCollections):
+    def _kind(self, name: str) -> CalibrationType:
+        kind: CalibrationType = self.registry.get("calibration", name)
+        return kind
+
+    def _users(self) -> Iterator[Build | Verify]:
+        return (step for step in self.plan.steps if isinstance(step, Build | Verify))
+
+    def _setup(self, step: Build | Verify, kind: str) -> Setup:
+        """Give the setup that a product of a kind must have for the exposures of a step."""
+        return self.setups[step.takes[0]].only(self._kind(kind).setup)
+
+    def _other_setups(self, takes: list[Take]) -> Iterator[Problem]:
+        """Refuse what would come in another setup than asked for."""
+        for take in takes:
+            for key in SETUP_KEYS:
+                wanted, comes = getattr(take.setup, key), getattr(self.setups[take.id], key)
+                if wanted is not None and wanted != comes:
+                    where = self.plan.recipe.marks.at(("sequences", take.sequence))
+                    what = f"the exposures would come with {key} {comes!r}, not {wanted!r}"
+                    yield Problem(what, "mend the recipe or the instrument file", where, f"sequences.{take.sequence}")
+
+    def _look_up(self) -> Iterator[Problem]:
+        """Find the one product for every need that a collection fills."""
+        for step in self._users():
+            wanted = {self.setups[take].only(self._kind(step.kind).setup) for take in step.takes}
+            if len(wanted) > 1 and isinstance(step, Verify):
+                words = " and ".join(sorted(str(setup) or "none" for setup in wanted))
+                what = f"the frames would come in different setups: {words}"
+                yield self._at(step.stage, "frames", what=what, hint="write filter and grating in the sequences")
+            for kind, source in sources(step).items():
+                if isinstance(source, FromCollections):
+                    yield from self._find(step, kind, source)
+
+    def _find(self, step: Build | Verify, kind: str, source: FromCollections) -> Iterator[Problem]:
+        for detector in self.plan.stages[step.stage].detectors:
+            try:
+                ref = self.store.find(kind, detector, self._setup(step, kind), self.now, source.collections)
+            except ProductNotFound as error:
+                yield self._at(step.stage, what=str(error))
                 continue
-            setup = whole.only(registry.get("calibration", kind).setup)
+            earlier = self.found.setdefault((step.id, kind, detector), ref)
+            if earlier != ref:
+                what = f"{earlier} and {ref} were found for one need"
+                yield self._at(step.stage, what=what, hint="name other collections")
+
+    def _identity(self, step: int, kind: str, source: Source, detector: int) -> str:
+        """Say which product a source stands for: one that a step makes, or one that was found."""
+        if isinstance(source, FromStep):
+            return f"the one of step {source.step}"
+        ref = self.found.get((step, kind, detector))
+        return ref.id if ref else ""
+
+    def _pinned(self, step: Build | Verify, kind: str, source: Source, detector: int) -> Mapping[str, str]:
+        """Give what a used product pins, by kind: as the store says, or as the step that makes it will do."""
+        if isinstance(source, FromStep):
+            build = self.plan.steps[source.step]
+            needs = build.needs if isinstance(build, Build) else {}
+            pins = self._kind(kind).pins
+            return {k: self._identity(build.id, k, needs[k], detector) for k in sorted(pins) if k in needs}
+        ref = self.found.get((step.id, kind, detector))
+        return ref.pins if ref else {}
+
+    def _pins(self) -> Iterator[Problem]:
+        """Refuse a product that was made with another bias (say) than the one it is used with."""
+        for step in self._users():
+            planned = self.plan.stages[step.stage]
+            named = self.registry.named("calibration", step.kind)
+            waived = self.registry.call(named, named.declaration.unpinned, planned.stage.options)
+            used = sources(step)
             for detector in planned.detectors:
-                try:
-                    ref = store.find(kind, detector, setup, now, source.collections)
-                except ProductNotFound as error:
-                    yield _at(plan, step.stage, what=str(error), hint="certify one there, or name other collections")
-                    continue
-                earlier = found.setdefault((step.stage, kind, detector), ref)
-                if earlier != ref:
-                    what = f"building uses {earlier}, verifying {ref}: not the same {kind}"
-                    yield _at(plan, step.stage, "verify", what=what, hint="name the same collections")
+                for kind, source in used.items():
+                    for pinned, wanted in self._pinned(step, kind, source, detector).items():
+                        if kind in waived or pinned not in used:
+                            continue
+                        other = self._identity(step.id, pinned, used[pinned], detector)
+                        if other and wanted and other != wanted:
+                            what = (
+                                f"the {kind} of detector {detector} is made with the {pinned} {_short(wanted)}, and "
+                                f"would be used with {_short(other)}"
+                            )
+                            hint = f"make a {kind} too, name collections that hold its {pinned}, or say other_{pinned}: WHY"
+                            yield self._at(step.stage, what=what, hint=hint)
 
+    def _preparations(self) -> Iterator[Problem]:
+        for (step, kind, detector), ref in self.found.items():
+            stage = next(one.stage for one in self._users() if one.id == step)
+            mine = str(self.plan.stages[stage].preparation)
+            if ref.preparation and ref.preparation != mine:
+                what = (
+                    f"the {kind} of detector {detector} was made with {ref.preparation}, and frames are prepared with "
+                    f"{mine}"
+                )
+                yield self._at(stage, what=what, hint="set the same overscan models in the options of the stage")
 
-def _pins(plan: Plan, registry: Registry, found: Found) -> Iterator[Problem]:
-    """Refuse a product that was made with another bias (say) than the one it is used with."""
-    for step in plan.steps:
-        if not isinstance(step, Build | Verify):
-            continue
-        planned = plan.stages[step.stage]
-        named = registry.named("calibration", step.kind)
-        waived = registry.call(named, named.declaration.unpinned, planned.stage.options)
-        used = sources(step)
-        for detector in planned.detectors:
-            for kind in used:
-                ref = found.get((step.stage, kind, detector))
-                for pinned, wanted in ref.pins.items() if ref and ref.kind not in waived else ():
-                    if pinned not in used:
-                        continue
-                    source = used[pinned]
-                    other = found.get((step.stage, pinned, detector))
-                    if isinstance(source, FromStep) or (other and other.id != wanted):
-                        what = f"{ref} was made with the {pinned} {wanted[:12]}, and would be used with " + (
-                            f"{other.id[:12]}" if other else "the one made in this run"
+    def _free(self) -> Iterator[Problem]:
+        for step in self.plan.steps:
+            if isinstance(step, Certify):
+                planned, one = self.plan.stages[step.stage], step.certificate
+                build = self.plan.steps[step.build]
+                setup = self._setup(build, step.kind) if isinstance(build, Build) else planned.setup
+                for detector in planned.detectors:
+                    if not self.store.is_free(step.kind, detector, setup, one.into, one.valid):
+                        what = (
+                            f"{one.into}: a {step.kind} for detector {detector} is already valid in part of {one.valid}"
                         )
-                        hint = f"make a {kind} too, name collections that hold its {pinned}, or say other_{pinned}: WHY"
-                        yield _at(plan, step.stage, what=what, hint=hint)
+                        hint = f"certify into another collection: --set certify.into={one.into}.2, or another range"
+                        yield self._at(step.stage, what=what, hint=hint)
+
+    def _room(self, takes: list[Take]) -> Iterator[Problem]:
+        """See that the exposures fit into the store, and the prepared frames into the scratch folder."""
+        room, size = self.store.free_bytes(), self.plan.estimate.raw_bytes * MARGIN
+        if room is not None and room < size:
+            what = f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB"
+            yield Problem(what, "make room", path="store")
+        pixels = {d.id: d.shape[0] * d.shape[1] for d in self.plan.instrument.detectors}
+        scratch = 4.0 * sum(pixels[detector] for take in takes if not take.discarded for detector in take.detectors)
+        folder = tempfile.gettempdir()
+        there = shutil.disk_usage(folder).free
+        if there < scratch:
+            what = f"{folder} has room for {there / 1e9:.1f} GB, and prepared frames need {scratch / 1e9:.1f} GB"
+            yield Problem(what, "make room, or set TMPDIR", path="scratch")
 
 
-def _preparations(plan: Plan, found: Found) -> Iterator[Problem]:
-    for (stage, kind, detector), ref in found.items():
-        mine = str(plan.stages[stage].preparation)
-        if ref.preparation and ref.preparation != mine:
-            what = f"the {kind} of detector {detector} was made with {ref.preparation}, and frames are prepared with {mine}"
-            yield _at(plan, stage, what=what, hint="set the same overscan models in the options of the stage")
+def _short(identity: str) -> str:
+    return identity if identity.startswith("the one") else identity[:12]
 
 
-def _free(plan: Plan, store: Store) -> Iterator[Problem]:
-    for step in plan.steps:
-        if isinstance(step, Certify):
-            planned, certificate = plan.stages[step.stage], step.certificate
-            for detector in planned.detectors:
-                if not store.is_free(step.kind, detector, planned.setup, certificate.into, certificate.valid):
-                    what = (
-                        f"{certificate.into}: a {step.kind} for detector {detector} is already valid in part of "
-                        f"{certificate.valid}"
-                    )
-                    hint = f"certify into another collection: --set certify.into={certificate.into}.2, or another range"
-                    yield _at(plan, step.stage, what=what, hint=hint)
-    room, size = store.free_bytes(), plan.estimate.raw_bytes * MARGIN
-    if room is not None and room < size:
-        yield Problem(
-            f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB", "make room"
-        )
-
-
-def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: Time) -> Resolved:
+def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: Time) -> Resolution:
     """Ask everything at once.
 
     Raises
@@ -138,22 +220,15 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
     NotReady
         With every problem found.
     """
-    found: Found = {}
-    problems = list(_look_up(plan, registry, store, now, found))
-    problems += _pins(plan, registry, found)
-    problems += _preparations(plan, found)
-    problems += _free(plan, store)
-    named = registry.named("camera", plan.recipe.camera.use)
-    where = plan.recipe.marks.at(("camera",))
-    told = registry.call(named, camera.problems, requests(plan))
-    problems += [Problem(text, "", where, "camera") for text in told or ()]
+    asking = _Preflight(plan, registry, store, camera, now)
+    problems = list(asking.ask())
     for _, answer in registry.hook("latcal_preflight", plan=plan, store=store, camera=camera):
         problems += list(answer or ())
     if problems:
         raise NotReady(dict.fromkeys(problems))
-    return Resolved(
-        tuple(
-            ResolvedNeed(stage, kind, detector, ref, ref.collection)
-            for (stage, kind, detector), ref in sorted(found.items(), key=lambda entry: entry[0])
-        )
+    stages = {step.id: step.stage for step in plan.steps if isinstance(step, Build | Verify)}
+    needs = tuple(
+        ResolvedNeed(stages[step], kind, detector, ref, ref.collection, step)
+        for (step, kind, detector), ref in sorted(asking.found.items(), key=lambda entry: entry[0])
     )
+    return Resolution(Resolved(needs), asking.setups)

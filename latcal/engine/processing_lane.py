@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,18 +13,20 @@ from attrs import define, evolve, frozen
 from latcal.engine.judging import judge, numbers, report_files, waived
 from latcal.engine.ledger import INTERRUPTED, Ledger, Made
 from latcal.engine.work import Needs, Work
-from latcal.errors import BuildError, LatcalError
+from latcal.errors import BuildError, LatcalError, PluginError
 from latcal.model.events import (
     Built,
     Certified,
     Judged,
     Status,
 )
+from latcal.model.geometry import Detector
 from latcal.model.metrics import Measurement
 from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
-from latcal.plugin.declarations import AmplifierInputs, Executor, Named, Part, Task
+from latcal.plugin.calling import Guarded, each
+from latcal.plugin.declarations import AmplifierInputs, DetectorInputs, Named, Part, Task
 from latcal.plugin.registry import Registry
 
 
@@ -32,6 +35,10 @@ class _Measure:
     """Measure one exposure on one amplifier, and say where each number belongs."""
 
     measure: Callable[[AmplifierInputs], Any]
+
+    @property
+    def __name__(self) -> str:
+        return getattr(self.measure, "__name__", "measure")
 
     def __call__(self, inputs: AmplifierInputs) -> tuple[Measurement, ...]:
         at = (inputs.frames[0].exposure.id, inputs.detector.name, inputs.amplifier.name)
@@ -45,30 +52,31 @@ class ProcessingLane:
     ledger: Ledger
     registry: Registry
     work: Work
-    executor: Executor
+    executor: Guarded
 
     def process(self) -> None:
         """Do every step when its turn comes and what it needs has ended."""
         for step in self.ledger.plan.steps:
-            if isinstance(step, Take):
-                continue
-            takes = () if isinstance(step, Certify) else step.takes
-            if not self.ledger.wait_for(partial(self.ledger.ended, takes)):
-                self.ledger.end(step.id, Status.SKIPPED, INTERRUPTED, 130)
-                continue
-            reason = self._skip(step)
-            if reason:
-                self.ledger.end(step.id, Status.SKIPPED, reason, 130 if reason == INTERRUPTED else 0)
-                continue
-            self.ledger.start(step.id)
-            try:
-                status, why, code = self._do(step)
-            except LatcalError as error:
-                self.ledger.fail(step.id, error)
-            else:
-                self.ledger.end(step.id, status, why, code)
-            if isinstance(step, Verify):
-                self._release(step)
+            if not isinstance(step, Take):
+                self._process(step)
+                if isinstance(step, Verify):
+                    self._release(step)
+
+    def _process(self, step: Build | Verify | Certify) -> None:
+        """Do one step when what it needs has ended, or say why it is skipped."""
+        takes = () if isinstance(step, Certify) else step.takes
+        came = self.ledger.wait_for(partial(self.ledger.ended, takes))
+        reason = self._skip(step) if came else INTERRUPTED
+        if reason:
+            self.ledger.end(step.id, Status.SKIPPED, reason, 130 if reason == INTERRUPTED else 0)
+            return
+        self.ledger.start(step.id)
+        try:
+            status, why, code = self._do(step)
+        except LatcalError as error:
+            self.ledger.fail(step.id, error)
+        else:
+            self.ledger.end(step.id, status, why, code)
 
     def _skip(self, step: Build | Verify | Certify) -> str:
         """Say why a step has nothing to work on."""
@@ -99,11 +107,29 @@ class ProcessingLane:
     def _map(
         self, function: Callable[[AmplifierInputs], Any], named: Named, items: Iterator[AmplifierInputs]
     ) -> Iterator[Any]:
-        task = Task(function, f"{named.distribution} {named.version}".strip())
-        for result in self.executor.map(task, items):
+        task = Task(function, named.source)
+        for result in each(self.executor.distribution, self.executor.opened.map, task, items):
             if self.ledger.stop.is_set():
                 raise BuildError(INTERRUPTED)
             yield result
+
+    def _assembled(self, named: Named, inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
+        """Assemble a product; see that it is one, in a unit that is one."""
+        from astropy.units import Unit
+
+        product = self.registry.call(named, named.declaration.assemble, inputs, parts)
+        if not isinstance(product, Product):
+            raise PluginError(f"{named.source}: assemble of {inputs.kind} gave {product!r}, which is not a Product")
+        self.registry.call(named, Unit, product.unit)
+        return product
+
+    def _next(self, results: Iterator[Part], detector: Detector) -> tuple[Part, ...]:
+        """Take the parts of one detector, one per amplifier."""
+        parts = tuple(itertools.islice(results, len(detector.amplifiers)))
+        if len(parts) < len(detector.amplifiers):
+            what = f"gave {len(parts)} results of {len(detector.amplifiers)} for detector {detector.name}"
+            raise PluginError(f"{self.executor.distribution}: the executor {what}")
+        return parts
 
     def _build(self, step: Build) -> None:
         planned = self.ledger.planned(step)
@@ -115,9 +141,9 @@ class ProcessingLane:
         parts: dict[int, Mapping[str, AmplifierProduct]] = {}
         for detector in self.work.detectors(planned):
             inputs = self.work.detector_inputs(step, planned, detector, takes, needs)
-            mine = tuple(next(results) for _ in detector.amplifiers)
-            product: Product = self.registry.call(named, named.declaration.assemble, inputs, mine)
-            ref = self.work.stored("put", product, self.ledger.run)
+            mine = self._next(results, detector)
+            product = self._assembled(named, inputs, mine)
+            ref = self.work.store.put(product, self.ledger.run)
             refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
         with self.ledger.changing():
             self.ledger.made[step.id] = Made(refs, parts)
@@ -134,14 +160,15 @@ class ProcessingLane:
         items = self.work.exposures(planned, needs, takes)
         measured = self.work.blank(planned, takes)
         found = [m for result in self._map(_Measure(named.declaration.measure), named, items) for m in result]
-        measured = measured.extended(found)
+        measured = self.registry.call(named, measured.extended, found)
         products = self._products(step, needs)
-        measured = measured.extended(self.registry.call(named, named.declaration.summarise, measured, products))
+        summary = self.registry.call(named, named.declaration.summarise, measured, products)
+        measured = self.registry.call(named, measured.extended, summary)
         frames = {kind: ref.frames for by_kind in needs.values() for kind, (ref, _) in by_kind.items()}
         verdict = waived(planned, measured)
         if planned.rules:
             verdict = judge(self.registry, planned, measured, self.ledger.plan.takes(takes), frames)
-        self.work.stored("write_report", self.ledger.run, report_files(planned, measured, verdict))
+        self.work.store.write_report(self.ledger.run, report_files(planned, measured, verdict))
         if "residuals" in planned.stage.keep:
             self._keep(step, planned, named, takes, needs)
         units = {name: metric.unit for name, metric in measured.metrics.items()}
@@ -153,7 +180,7 @@ class ProcessingLane:
         if step.product is None:
             return {}
         detectors = self.work.detectors(self.ledger.planned(step))
-        return {detector.name: self.work.stored("get", needs[detector.id][step.kind][0]) for detector in detectors}
+        return {detector.name: self.work.store.get(needs[detector.id][step.kind][0]) for detector in detectors}
 
     def _keep(self, step: Verify, planned: PlannedStage, named: Named, takes: tuple[int, ...], needs: Needs) -> None:
         """Keep the images that were measured, as products of their own, one per exposure and detector."""
@@ -163,17 +190,17 @@ class ProcessingLane:
             for detector in self.work.detectors(planned):
                 build = Build(step.id, step.stage, step.kind, step.takes, step.needs)
                 inputs = self.work.detector_inputs(build, planned, detector, (take,), needs)
-                mine = tuple(next(results) for _ in detector.amplifiers)
-                product: Product = self.registry.call(named, named.declaration.assemble, inputs, mine)
+                mine = self._next(results, detector)
+                product = self._assembled(named, inputs, mine)
                 exposure = self.ledger.exposures[take].id
                 kept = evolve(product, kind=f"{step.kind}_residual", exposure=exposure, pins={})
-                self.work.stored("put", kept, self.ledger.run)
+                self.work.store.put(kept, self.ledger.run)
 
     def _certify(self, step: Certify) -> None:
         refs = tuple(self.ledger.made[step.build].refs.values())
         certificate = step.certificate
         waiver = self.ledger.planned(step).stage.verify.waiver
-        self.work.stored("certify", refs, certificate.into, certificate.valid, unverified=waiver)
+        self.work.store.certify(refs, certificate.into, certificate.valid, unverified=waiver)
         self.ledger.emit(Certified(step.id, refs, certificate.into, str(certificate.valid)))
 
     def _release(self, step: Verify) -> None:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from latcal.engine.camera_lane import BEHIND, CameraLane
 from latcal.engine.ledger import POLL_S, Ledger
 from latcal.engine.processing_lane import ProcessingLane
 from latcal.engine.work import Work
-from latcal.errors import LatcalError
+from latcal.errors import LatcalError, StoreError
 from latcal.formats.journal import to_json
 from latcal.model.events import (
     Event,
@@ -36,8 +36,8 @@ from latcal.model.recipe import Use
 from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Take
 from latcal.model.validity import stamp
-from latcal.plugin.calling import call
-from latcal.plugin.declarations import Camera, Executor, Store, World
+from latcal.plugin.calling import Guarded, call_hook
+from latcal.plugin.declarations import Camera, Store, World
 from latcal.plugin.registry import Registry
 
 Clock = Callable[[], Time]
@@ -69,7 +69,7 @@ class _Listeners:
         for name, function in self.registry.implementations("latcal_event", *self.extra):
             if function not in self.deaf:
                 try:
-                    call(name, function, event)
+                    call_hook(name, function, {"event": event})
                 except LatcalError as error:
                     self.deaf.append(function)
                     notes.append(Noted(f"the reporter {error}; it hears no more of this run"))
@@ -79,10 +79,8 @@ class _Listeners:
 
 def _open(stack: ExitStack, registry: Registry, kind: str, use: Use, world: World) -> Any:
     named = registry.named(kind, use.use)
-    opened = registry.call(named, named.declaration.open, use.options, world)
-    registry.call(named, opened.__enter__)
-    stack.push(opened.__exit__)
-    return opened
+    opened = Guarded(registry.call(named, named.declaration.open, use.options, world), named.source)
+    return stack.enter_context(opened)
 
 
 def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
@@ -104,7 +102,13 @@ def _started(plan: Plan, run: str, now: Clock) -> RunStarted:
         for step in plan.steps
     )
     stages = tuple(
-        StageLine(planned.index, planned.stage.verb, planned.stage.kind, planned.stage.verify.waiver)
+        StageLine(
+            planned.index,
+            planned.stage.verb,
+            planned.stage.kind,
+            planned.stage.verify.waiver,
+            planned.stage.verify.drop,
+        )
         for planned in plan.stages
     )
     return RunStarted(
@@ -131,7 +135,16 @@ def _numbers(plan: Plan, store: Store, now: Time) -> tuple[int, ...]:
     """Reserve an exposure id for every Take, of the observing day on which the run begins."""
     takes = sum(isinstance(step, Take) for step in plan.steps)
     day = (now.utc.to_datetime() - timedelta(hours=plan.instrument.rollover_h)).date()
-    return tuple(store.reserve(day, takes)) if takes else ()
+    numbers = tuple(store.reserve(day, takes)) if takes else ()
+    if len(numbers) != takes:
+        raise StoreError(f"the store reserved {len(numbers)} exposure ids of {day}, not {takes}")
+    return numbers
+
+
+def _keep_journal(store: Store, run: str, journal: list[str]) -> None:
+    """Keep the events of a run in the store, however it ended."""
+    if journal:
+        store.write_report(run, {JOURNAL: "\n".join((*journal, ""))})
 
 
 @define(eq=False)
@@ -156,25 +169,34 @@ class _Lanes:
             except Empty:
                 if over:
                     break
-            if any(future.done() and future.exception() for future in self.futures):
-                self.ledger.broken = True
-                self.ledger.stop.set()
+            self._look()
             if self.ledger.stop.is_set():
                 self.abort()
         for future in self.futures:
             future.result()
 
+    def _look(self) -> None:
+        """See whether a lane died of an error of our own: then the others end, and none waits for it."""
+        if any(future.done() and future.exception() for future in self.futures):
+            self.ledger.broken = True
+            self.ledger.stop.set()
+
     def abort(self) -> None:
-        """Tell the camera to abort, once."""
+        """Tell the camera to abort, once; that it would not is noted, and the run ends all the same."""
         if not self.aborted:
             self.aborted = True
-            self.camera.abort()
+            try:
+                self.camera.abort()
+            except LatcalError as error:
+                self.ledger.emit(Noted(f"the camera could not be aborted: {error}"))
 
     def end(self) -> None:
         """Stop what still runs, and wait for it: the hardware is left as it was found."""
         if not all(future.done() for future in self.futures):
             self.ledger.stop.set()
             self.abort()
+        while wait(self.futures, timeout=POLL_S).not_done:
+            self._look()
         self.pool.shutdown(wait=True)
 
 
@@ -214,14 +236,16 @@ def events(
     run = f"{began.utc.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:
         world = _world(stack, plan, now, run, stop)
-        reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
-        listeners = _Listeners(registry, reporters)
-        yield from listeners.tell(_started(plan, run, now))
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
         camera: Camera = _open(stack, registry, "camera", plan.recipe.camera, world)
-        resolved = preflight.resolve(plan, registry, store, camera, began)
-        yield from listeners.tell(resolved)
-        executor: Executor = _open(stack, registry, "executor", plan.executor, world)
+        resolution = preflight.resolve(plan, registry, store, camera, began)
+        reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
+        listeners = _Listeners(registry, [(guarded.opened, word) for guarded, word in reporters])
+        stack.callback(_keep_journal, store, run, listeners.journal)
+        opening: list[Event] = [_started(plan, run, now), resolution.event, *map(Noted, plan.remarks)]
+        for event in opening:
+            yield from listeners.tell(event)
+        executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
         ledger = Ledger(
             plan=plan,
             run=run,
@@ -229,7 +253,8 @@ def events(
             stop=stop,
             scratch=world.scratch,
             numbers=_numbers(plan, store, began),
-            resolved={(need.stage, need.kind, need.detector): need.ref for need in resolved.needs},
+            resolved={(need.step, need.kind, need.detector): need.ref for need in resolution.event.needs},
+            setups=resolution.setups,
         )
         named = registry.named("camera", plan.recipe.camera.use)
         limits = registry.call(named, named.declaration.describe, plan.recipe.camera.options, plan.instrument)
@@ -240,8 +265,6 @@ def events(
         for event in lanes.events():
             yield from listeners.tell(event)
         yield from listeners.tell(RunEnded(stop.is_set(), ledger.elapsed))
-        named = registry.named("store", plan.recipe.store.use)
-        registry.call(named, store.write_report, run, {JOURNAL: "\n".join((*listeners.journal, ""))})
 
 
 def run(plan: Plan, registry: Registry, *, now: Clock = system_clock, stop: threading.Event | None = None) -> RunReport:
@@ -264,4 +287,4 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
         world = _world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
         camera: Camera = _open(stack, registry, "camera", plan.recipe.camera, world)
-        return preflight.resolve(plan, registry, store, camera, now())
+        return preflight.resolve(plan, registry, store, camera, now()).event

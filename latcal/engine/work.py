@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from attrs import define, evolve
 
 from latcal.engine.ledger import Ledger
-from latcal.engine.preflight import sources
 from latcal.engine.preparing import spill
 from latcal.errors import BuildError
 from latcal.formats.plain import unstructure
@@ -18,7 +17,7 @@ from latcal.model.frames import AmplifierFrame, Setup
 from latcal.model.geometry import Detector
 from latcal.model.measurements import Measurements
 from latcal.model.products import AmplifierProduct, Product, ProductRef, Provenance
-from latcal.model.steps import Build, FromStep, PlannedStage, Verify
+from latcal.model.steps import Build, FromStep, PlannedStage, Verify, sources
 from latcal.plugin.declarations import AmplifierInputs, DetectorInputs, Store
 from latcal.plugin.registry import Registry
 
@@ -59,8 +58,8 @@ class Work:
                     made = self.ledger.made[source.step]
                     needs[detector][kind] = made.refs[detector], made.parts[detector]
                 else:
-                    ref = self.ledger.resolved[step.stage, kind, detector]
-                    product: Product = self.stored("get", ref)
+                    ref = self.ledger.resolved[step.id, kind, detector]
+                    product: Product = self.store.get(ref)
                     needs[detector][kind] = ref, self.spilled(product, ref, detector)
         return needs
 
@@ -68,11 +67,6 @@ class Work:
         """Give references to a product's pixels, by amplifier."""
         where: Detector = self.ledger.plan.instrument.detector(detector)
         return spill(product, ref, where, self.ledger.scratch)
-
-    def stored(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of the store."""
-        named = self.registry.named("store", self.ledger.plan.recipe.store.use)
-        return self.registry.call(named, getattr(self.store, method), *args, **kwargs)
 
     def detectors(self, planned: PlannedStage) -> list[Detector]:
         """Give the detectors of a stage."""
@@ -103,14 +97,15 @@ class Work:
         """Give the work of verifying every exposure, each judged by the noise pooled over all of them.
 
         The noise of one small overscan is known to half a per cent or so, that of twenty five times better; and a
-        frame that is noisier than the others is seen, which its own overscan would hide.
+        frame that is noisier than the others is seen, which its own overscan would hide. The median, so that it
+        cannot make the others look quiet.
         """
         pooled: dict[tuple[int, str], float] = {}
         for detector in self.detectors(planned):
             frames = [self.prepared(planned, take, detector) for take in takes]
             for name in frames[0]:
                 squares = [parts[name].frame_noise ** 2 for parts in frames]
-                pooled[detector.id, name] = math.sqrt(math.fsum(squares) / len(squares))
+                pooled[detector.id, name] = math.sqrt(statistics.median(squares))
         for inputs in self.amplifiers(
             planned, needs, [(take,) for take in takes], internal=planned.stage.verb != "check"
         ):

@@ -123,6 +123,8 @@ def _setting(setting: str, value: Any) -> tuple[Path, Tree]:
     path: Path = ()
     for key in keys:
         last = len(path) == len(keys) - 1
+        if not last and isinstance(value, dict) and not difflib.get_close_matches(key, value, n=1):
+            value.setdefault(key, {})  # the file left it out; whether it is a key at all is seen when it is read
         step = _step(value, key, add=last)
         if step is None:
             raise RecipeError([Problem(*_no_such(value, key), where, name.strip())])

@@ -18,6 +18,7 @@ from latcal.formats.keywords import put_card, written_text
 from latcal.model.frames import Setup
 from latcal.model.geometry import Box
 from latcal.model.products import MASK_PLANES, Column, Product, ProductRef, Provenance
+from latcal.model.validity import stamp
 
 if TYPE_CHECKING:  # astropy.io.fits is imported when the first file is written or read
     from astropy.io import fits
@@ -165,7 +166,7 @@ def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
     yield "RECIPE", written_text(origin.recipe), ""
     yield "RECDIG", origin.recipe_digest, "SHA-256 of the recipe"
     yield "PROVDIG", hashlib.sha256(records.to_text(origin, canonical=True).encode()).hexdigest(), "of the provenance"
-    yield "DATE", records.time_text(origin.created), "TAI"
+    yield "DATE", stamp(origin.created), "TAI; to the last digit in the provenance"
     yield "TIMESYS", "TAI", "of every date here"
     yield "WAIVED", bool(origin.unverified), "certified without verification"
     if origin.unverified:

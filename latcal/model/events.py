@@ -36,12 +36,13 @@ class StepLine:
 
 @frozen
 class StageLine:
-    """A stage of the plan as it is printed."""
+    """A stage of the plan as it is printed: who waived its verification and why, and the rules left out."""
 
     index: int
     verb: str
     kind: str
     unverified: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 @frozen
@@ -68,13 +69,14 @@ class RunStarted:
 
 @frozen
 class ResolvedNeed:
-    """A need of a stage, and the one product that fills it."""
+    """A need of a step, and the one product that fills it."""
 
     stage: int
     kind: str
     detector: int
     ref: ProductRef
     collection: str
+    step: int = -1
 
 
 @frozen

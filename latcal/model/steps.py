@@ -184,6 +184,7 @@ class BudgetLine:
     limit: float
     more: int | None = None
     note: str = ""
+    more_of: str = ""
 
 
 @frozen
@@ -209,9 +210,20 @@ class Plan:
     remarks: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(factory=dict)
 
+    def stage_takes(self, index: int) -> tuple[Take, ...]:
+        """Give the Take steps whose exposures a stage verifies."""
+        ids = next(step.takes for step in self.steps if isinstance(step, Verify) and step.stage == index)
+        return takes_of(self.steps, ids)
+
     def takes(self, ids: tuple[int, ...]) -> tuple[Take, ...]:
         """Give the Take steps of those ids."""
         return takes_of(self.steps, ids)
+
+
+def sources(step: Build | Verify) -> dict[str, Source]:
+    """Give where each product that a step uses comes from, the one that it verifies among them."""
+    product = step.product if isinstance(step, Verify) else None
+    return {**step.needs, **({step.kind: product} if product else {})}
 
 
 def takes_of(steps: Sequence[Step], ids: tuple[int, ...]) -> tuple[Take, ...]:

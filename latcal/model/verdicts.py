@@ -32,12 +32,15 @@ class Acceptance:
     exposures: int | str = MAJORITY
 
     def limits(self, detectors: int, amplifiers: int, exposures: int) -> Limits:
-        """Give the counts for so many detectors, amplifiers of a detector, and exposures."""
+        """Give the counts for so many detectors, amplifiers of a detector, and exposures.
+
+        A count is never more than there are, or the set could not be refused.
+        """
 
         def count(limit: int | str, n: int) -> int:
-            return n // 2 + 1 if isinstance(limit, str) else limit
+            return n // 2 + 1 if isinstance(limit, str) else min(limit, n)
 
-        each = max(1, amplifiers // 2) if self.amplifiers is None else self.amplifiers
+        each = max(1, amplifiers // 2) if self.amplifiers is None else min(self.amplifiers, amplifiers)
         return Limits(each, count(self.detectors, detectors), count(self.exposures, exposures))
 
 
@@ -96,6 +99,10 @@ class Tally:
         The failure of the largest strain.
     closest : str
         The values at the place of the largest strain, passing or not.
+    decisive : bool
+        Whether it made the set be refused.
+    strain : float
+        The largest; above 1 the rule fails there.
     """
 
     rule: str
@@ -107,6 +114,7 @@ class Tally:
     worst: Finding | None
     closest: str
     decisive: bool = False
+    strain: float = 0.0
 
 
 @frozen
@@ -159,7 +167,11 @@ def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Fi
         places = shape[0]
     worst = max(findings, key=lambda finding: finding.strain, default=None)
     closest = describe(tuple(int(i) for i in top)) if top is not None else ""
-    return Tally(rule.name, str(rule.text), checked.scope, rule.advisory, places, counts, worst, closest), findings
+    most = float(strain.max()) if strain.size else 0.0
+    tally = Tally(
+        rule.name, str(rule.text), checked.scope, rule.advisory, places, counts, worst, closest, strain=most
+    )
+    return tally, findings
 
 
 def judge(kind: str, rules: Sequence[CheckedRule], acceptance: Acceptance, measured: Measurements) -> Verdict:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from latcal.numerics import cosmic_rays
 from latcal.numerics.arrays import Mask, Pixels, Wide
+from latcal.numerics.brighter_fatter import brighter_fatter_factor
 from latcal.numerics.statistics import clipped, level
 
 DARKEST: Final = 0.05
@@ -167,7 +168,7 @@ def photon_variance(signal: Wide, a00: float = 0.0) -> Wide:
     ----------
     Astier et al. 2019, A&A 629, A36, equation 16 (arXiv:1905.08677).
     """
-    return np.expm1(2.0 * a00 * signal) / (2.0 * a00) if a00 else signal
+    return brighter_fatter_factor(a00 * signal) * signal if a00 else signal
 
 
 def _mean(pixels: Pixels, kept: Mask) -> float:

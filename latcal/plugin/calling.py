@@ -1,9 +1,13 @@
-"""Call a plugin: the one place where its errors are caught."""
+"""Call plugins: their errors are caught here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Self
+
+from attrs import frozen
 
 from latcal.errors import LatcalError, PluginError
 
@@ -26,3 +30,63 @@ def call(distribution: str, function: Callable[..., Any], *args: Any, **kwargs: 
     except Exception as error:  # the one place where a plugin's errors are caught
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise PluginError(f"{distribution}: {getattr(function, '__name__', function)} raised {what}") from error
+
+
+def call_hook(distribution: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call an implementation of a hook with those arguments that it takes, as `call` does."""
+    taken = call(distribution, inspect.signature, function).parameters
+    return call(distribution, function, **{name: value for name, value in arguments.items() if name in taken})
+
+
+def each(distribution: str, function: Callable[..., Any], *args: Any) -> Iterator[Any]:
+    """Call a plugin's function that gives an iterator, and give its items one by one, each step of it called.
+
+    Raises
+    ------
+    PluginError
+        As `call` does.
+    """
+    (items,) = call(distribution, _started, function, args)
+
+    def advance() -> Any:
+        return next(items, _OVER)
+
+    advance.__name__ = getattr(function, "__name__", str(function))
+    while (item := call(distribution, advance)) is not _OVER:
+        yield item
+
+
+_OVER = object()
+
+
+def _started(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Iterator[Any]]:
+    return (iter(function(*args)),)
+
+
+@frozen(eq=False)
+class Guarded:
+    """What a plugin opened, every method of it being called as `call` says.
+
+    Parameters
+    ----------
+    opened : Any
+        A camera, store, executor or reporter.
+    distribution : str
+        Whose it is.
+    """
+
+    opened: Any
+    distribution: str
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.opened, name)
+        return partial(call, self.distribution, value) if callable(value) else value
+
+    def __enter__(self) -> Self:
+        """Open it."""
+        call(self.distribution, self.opened.__enter__)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it; no error is ever swallowed by it."""
+        call(self.distribution, self.opened.__exit__, *exc)

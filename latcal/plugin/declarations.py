@@ -100,6 +100,9 @@ class Camera(Protocol):
     def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
         """Say, before the first exposure and moving nothing, what of these cannot be taken, and what to do."""
 
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Say in which setup it would take an exposure: what the request leaves open as the hardware stands now."""
+
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Take one exposure and give its frames, one per detector asked for.
 
@@ -415,6 +418,8 @@ class Expectation:
         What the rule allows: `Outlook.limits`, or else the default rule's own.
     more : int or None
         How many more frames would bring it within the limit; 0 if it is; None if no number would.
+    more_of : str
+        Which frames these are, where the stage has several times: ``30 s``.
     """
 
     rule: str
@@ -423,6 +428,7 @@ class Expectation:
     more: int | None = None
     case: str = ""
     note: str = ""
+    more_of: str = ""
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -431,6 +437,10 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
 
 def _no_needs(_: Options) -> frozenset[str]:
     return frozenset()
+
+
+def _no_waivers(_: Options) -> Mapping[str, str]:
+    return {}
 
 
 def _prepare(_: Options) -> Preparation | None:
@@ -456,7 +466,10 @@ class CalibrationType(Declaration):
     check : callable
         ``check(sequences, options)``: problems, while planning; each ``what`` or ``(what, hint)``. No input or output.
     unpinned : callable
-        ``unpinned(options)``: kinds of product that may be used with others than those they pin; a recorded waiver.
+        ``unpinned(options)``: kinds of product that may be used with others than those they pin, and why; a waiver
+        that the plan, the run and the product's options record.
+    pins : frozenset of str
+        Kinds that its products pin: each must be used with the very one that it was made with.
     preparation : callable
         ``preparation(options)``: how its frames are prepared, or None for the instrument's own way.
     build_amplifier : callable
@@ -480,7 +493,8 @@ class CalibrationType(Declaration):
     metrics: Mapping[str, Metric]
     rules: tuple[Rule, ...]
     check: Callable[[tuple[Sequence, ...], Options], Iterable[Any]] = _nothing
-    unpinned: Callable[[Options], frozenset[str]] = _no_needs
+    unpinned: Callable[[Options], Mapping[str, str]] = _no_waivers
+    pins: frozenset[str] = frozenset()
     preparation: Callable[[Options], Preparation | None] = _prepare
     build_amplifier: Callable[[AmplifierInputs], Part] | None = None
     residual: Callable[[AmplifierInputs], Part] | None = None
@@ -498,4 +512,8 @@ class Named:
     plugin: str
     distribution: str
     version: str
-    path: str = field(default="", eq=False)
+
+    @property
+    def source(self) -> str:
+        """Distribution and version, as messages name them."""
+        return f"{self.distribution} {self.version}".strip()

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from latcal.errors import PluginError, Problem, RecipeError
 from latcal.plugin import hookspecs
-from latcal.plugin.calling import call
+from latcal.plugin.calling import call, call_hook
 from latcal.plugin.declarations import Declaration, Named
 
 GROUP = "latcal"
@@ -91,7 +91,7 @@ class Registry:
             From the implementation that raised; iterate with care if the others are to be called all the same.
         """
         for plugin, function in self.implementations(name, *extra):
-            yield plugin, call(plugin, function, **{a: v for a, v in arguments.items() if a in _takes(function)})
+            yield plugin, call_hook(plugin, function, arguments)
 
     def implementations(self, name: str, *extra: tuple[Any, str]) -> list[tuple[str, Callable[..., Any]]]:
         """List who implements a hook, sorted by plugin name, with the source's words for messages."""
@@ -108,11 +108,6 @@ class Registry:
         """Version by distribution: of the plugins, and of what the numbers come out of."""
         plugins = {source.distribution: source.version for source in sorted(self.sources.values(), key=str)}
         return {**plugins, **{name: importlib.metadata.version(name) for name in NUMERICAL}}
-
-
-def _takes(function: Callable[..., Any]) -> tuple[str, ...]:
-    code = getattr(function, "__func__", function).__code__
-    return tuple(code.co_varnames[: code.co_argcount])
 
 
 def _entry_points() -> list[tuple[Source, importlib.metadata.EntryPoint]]:

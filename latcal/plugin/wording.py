@@ -8,7 +8,7 @@ from latcal.model.metrics import Scope
 from latcal.model.verdicts import Finding, Tally, Verdict
 from latcal.model.wording import worded
 
-__all__ = ["counted", "duration", "file_size", "finding_text", "tally_text", "verdict_text", "worded"]
+__all__ = ["counted", "duration", "file_size", "finding_text", "more_frames", "tally_text", "verdict_text", "worded"]
 
 _PLACES = {
     Scope.AMPLIFIER: "amplifier",
@@ -47,6 +47,11 @@ def file_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def more_frames(number: int, of: str = "") -> str:
+    """Write what would make a set pass: ``8 more frames``, ``6 more frames of 20 s``."""
+    return counted(number, "more frame") + (f" of {of}" if of else "")
 
 
 def digits(numbers: list[int]) -> str:
@@ -114,5 +119,5 @@ def _acceptance(verdict: Verdict) -> str:
             tally_text(tally, exposures) + (" (advisory)" if tally.advisory else "") for tally in failing
         )
         return f"{head}, within what is allowed: {remarks}"
-    largest = next((tally for tally in verdict.tallies if tally.closest), None)
-    return f"{head}, no failure" + (f"; largest {largest.rule.upper()} {largest.closest}" if largest else "")
+    nearest = max((tally for tally in counting if tally.closest), key=lambda tally: tally.strain, default=None)
+    return f"{head}, no failure" + (f"; nearest to a limit {nearest.rule.upper()}: {nearest.closest}" if nearest else "")

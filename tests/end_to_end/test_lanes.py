@@ -112,7 +112,7 @@ def test_at_least_lets_a_stage_go_on_and_the_exposure_is_still_reported(night: C
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("short", "no frame of detector 0 came"), ("wrong", "the camera gave exposure 1")],
+    [("short", "no frame of detector 0 came"), ("wrong", "came with number 1, not")],
 )
 def test_frames_that_do_not_fit_the_request_fail_the_exposure(night: Callable, fault: str, words: str) -> None:
     report = night(TEXT, set=[f"camera.{fault}=[2]"], extra=[Strange()]).report

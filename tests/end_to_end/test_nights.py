@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import pytest
+from attrs import evolve
 
+from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
 from latcal.errors import NotReady, RecipeError
 from latcal.model.events import (
     Built,
@@ -19,6 +23,7 @@ from latcal.model.events import (
     Status,
     StepEnded,
 )
+from latcal.plugin import CameraType, hookimpl
 
 TWENTY = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 15 s"]
 
@@ -237,3 +242,99 @@ def test_a_count_that_could_never_refuse_is_refused(night: Callable) -> None:
 def test_a_dark_without_bias_is_refused_while_planning(night: Callable) -> None:
     with pytest.raises(RecipeError, match="dark needs a bias, and nothing before it makes one"):
         night(set=["stages=[{make: dark, frames: [darks]}]", "sequences={darks: {image: dark, exposures: 3 x 5 s}}"])
+
+
+class NoisyFrame:
+    """Gives the simulated camera a frame whose read noise is half as large again."""
+
+    @hookimpl
+    def latcal_cameras(self) -> Iterator[CameraType]:
+        def opened(options: SimulatedOptions, world: Any) -> Noisy:
+            return Noisy(options, world)
+
+        yield CameraType(
+            name="noisy", summary="One noisy frame", options=SimulatedOptions, open=opened, describe=describe
+        )
+
+
+class Noisy(SimulatedCamera):
+    def take(self, request: Any) -> Iterator[Any]:
+        for frame in super().take(request):
+            if request.index != 3:
+                yield frame
+                continue
+            random = np.random.default_rng(1)
+            raw = frame.raw
+
+            def louder(amplifier: Any, raw: Any = raw, random: Any = random) -> Any:
+                pixels = raw(amplifier)
+                # sqrt(1.5^2 - 1) = 1.12 read noises beside the frame's own make one and a half
+                return pixels + random.normal(0, 1.12 * amplifier.read_noise / amplifier.gain, pixels.shape).round()
+
+            yield evolve(frame, raw=louder)
+
+
+def test_one_noisy_frame_is_named_and_does_not_make_the_others_look_quiet(night: Callable) -> None:
+    one_stage = ["camera.use=noisy", "stages=[{make: bias, frames: [biases]}]"]
+    some = [*one_stage, "sequences={biases: {image: bias, exposures: 20 x 0 s}}"]
+    report = night(set=some, extra=[NoisyFrame()]).report
+    verdict = report.stages[0].verdict
+    assert verdict.accepted
+    assert verdict.failed_exposures == (verdict.exposures[3],)
+
+
+def test_a_set_that_goes_on_with_fewer_frames_can_still_be_refused(night: Callable) -> None:
+    report = night(
+        set=[
+            "sequences={biases: {image: bias, exposures: 3 x 0 s}}",
+            "stages=[{make: bias, frames: [biases], at_least: 2, accept: {exposures: 2}}]",
+        ]
+    ).report
+    assert report.exit_code == 1
+    with pytest.raises(RecipeError, match=r"3 is more than the 2 exposures of bias that it goes on with"):
+        night(
+            set=[
+                "sequences={biases: {image: bias, exposures: 3 x 0 s}}",
+                "stages=[{make: bias, frames: [biases], at_least: 2, accept: {exposures: 3}}]",
+            ]
+        )
+
+
+def test_a_flat_is_not_made_with_a_bias_that_its_dark_does_not_pin(night: Callable) -> None:
+    text = """\
+latcal: 1
+title: Two biases
+instrument: bench
+camera: {use: simulated}
+store: {use: memory}
+sequences:
+  first: {image: bias, exposures: 12 x 0 s}
+  darks: {image: dark, exposures: 12 x 15 s}
+  second: {image: bias, exposures: 12 x 0 s}
+  flats: {image: flat, exposures: 12 x 5 s, filter: r, grating: empty}
+stages:
+  - {make: bias, frames: [first]}
+  - {make: dark, frames: [darks]}
+  - {make: bias, frames: [second], certify: {into: calib/b, begin: 2026-11-04, end: 2026-11-05}}
+  - {make: flat, frames: [flats]}
+certify: {into: calib/a, begin: 2026-11-04, end: 2026-11-05}
+"""
+    with pytest.raises(NotReady, match=r"stages.3: the dark of detector 0 is made with the bias the one of step 12"):
+        night(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "stages.0.verify={waived_by: A, reason: B, drop: [noise]}",
+            "no rule is in force where the verification is waived",
+        ),
+        ("stages.0.detectors=[0, 0]", "names a detector twice"),
+        ("stages.1.collections=[calib/old]", "nothing would be looked up there"),
+        ("rules={flat: {level: mean >= 10 electron}}", "no stage makes, checks or measures flat"),
+    ],
+)
+def test_keys_that_would_do_nothing_are_refused(night: Callable, change: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        night(set=[change])

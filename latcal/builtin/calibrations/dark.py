@@ -59,9 +59,9 @@ def needs(_: DarkOptions) -> frozenset[str]:
     return frozenset({"bias"})
 
 
-def unpinned(options: DarkOptions) -> frozenset[str]:
+def unpinned(options: DarkOptions) -> dict[str, str]:
     """Let a dark be used with another bias if a reason is written."""
-    return frozenset({"dark"}) if options.other_bias else frozenset()
+    return {"dark": options.other_bias} if options.other_bias else {}
 
 
 def check(sequences: tuple[Sequence, ...], _: DarkOptions) -> Iterator[tuple[str, str]]:
@@ -130,29 +130,26 @@ def summarise(measurements: Measurements, products: Mapping[str, Product]) -> It
 def expect(outlook: Outlook) -> Iterator[Expectation]:
     """Say what the noise rule will see, for each time of the frames."""
     limit = outlook.limits.get("noise", 0.05)
-    biases, darks = outlook.frames.get("bias"), outlook.frames.get("dark")
+    biases = outlook.frames.get("bias")
     for time in sorted({time for time in outlook.times_s if time > 0.0}):
         case = f"{time:g} s"
-        if outlook.internal:
-            times, note = [one for one in outlook.times_s if one > 0.0], ""
+        if not outlook.internal:
+            yield Expectation("noise", None, limit, case=case, note="depends on the times of the frames of the dark")
+        elif not biases:
+            yield Expectation("noise", None, limit, case=case, note="the frames of the bias are counted at preflight")
         else:
-            times, note = [time] * (darks or 0), "as if the dark were made of frames of this time"
-        if not biases or not times:
-            note = "the frames of the bias and the dark are counted at preflight"
-            yield Expectation("noise", None, limit, case=case, note=note)
-            continue
-        yield _expected(time, times, biases, limit, internal=outlook.internal, case=case, note=note)
+            times = [one for one in outlook.times_s if one > 0.0]
+            yield _expected(time, times, biases, limit, case)
 
 
-def _expected(
-    time: float, times: list[float], biases: int, limit: float, *, internal: bool, case: str, note: str
-) -> Expectation:
+def _expected(time: float, times: list[float], biases: int, limit: float, case: str) -> Expectation:
     longest = max(times)
 
     def excess(more: int) -> float:
-        return budget.dark_excess(time, times + [longest] * more, independent=not internal, bias_frames=biases)
+        return budget.dark_excess(time, times + [longest] * more, independent=False, bias_frames=biases)
 
-    return Expectation("noise", excess(0), limit, budget.frames_needed(excess, limit, 0), case, note)
+    of = f"{longest:g} s" if len(set(times)) > 1 else ""
+    return Expectation("noise", excess(0), limit, budget.frames_needed(excess, limit, 0), case, more_of=of)
 
 
 def _bias_weight(times: list[float], noise: list[float]) -> float:
@@ -183,6 +180,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         ),
         check=check,
         unpinned=unpinned,
+        pins=frozenset({"bias"}),
         preparation=combining.preparation,
         build_amplifier=build_amplifier,
         residual=residual,

@@ -102,9 +102,9 @@ def needs(options: FlatOptions) -> frozenset[str]:
     return frozenset({"bias"}) if options.without_dark else frozenset({"bias", "dark"})
 
 
-def unpinned(options: FlatOptions) -> frozenset[str]:
+def unpinned(options: FlatOptions) -> dict[str, str]:
     """Let a dark be used with another bias if a reason is written."""
-    return frozenset({"dark"}) if options.other_bias else frozenset()
+    return {"dark": options.other_bias} if options.other_bias else {}
 
 
 def check(sequences: tuple[Sequence, ...], _: FlatOptions) -> Iterator[tuple[str, str]]:
@@ -206,9 +206,9 @@ def expect(outlook: Outlook) -> Iterable[Expectation]:
     """
     limit = outlook.limits.get("noise", 0.05)
     times = [time for time in outlook.times_s if time > 0.0]
-    if outlook.internal and len(set(times)) > 1:
+    frames = outlook.frames.get("flat") or (len(times) if outlook.internal else 0)
+    if outlook.internal and len(set(times)) > 1 and len(times) == frames:
         return [_expected(math.fsum(times) / time, limit, True, f"{time:g} s") for time in sorted(set(times))]
-    frames = len(times) if outlook.internal else outlook.frames.get("flat")
     if not frames:
         return [Expectation("noise", None, limit, note="known once the frames of the flat are counted")]
     return [_expected(float(frames), limit, outlook.internal, "")]
@@ -218,7 +218,7 @@ def _expected(worth: float, limit: float, internal: bool, case: str) -> Expectat
     excess = math.sqrt(max(1.0 + (-1.0 if internal else 1.0) / worth, 0.0)) - 1.0
     enough = budget.frames_needed(lambda n: budget.flat_excess(n, independent=not internal), limit, 1)
     more = None if enough is None else max(enough - math.floor(worth), 0)
-    return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case)
+    return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case, more_of=case)
 
 
 def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:

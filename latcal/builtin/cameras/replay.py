@@ -21,6 +21,7 @@ from latcal.plugin import (
     ExposureRequest,
     Frame,
     Instrument,
+    Setup,
     World,
     hookimpl,
     option,
@@ -106,6 +107,11 @@ class ReplayCamera:
                 if len(values) > 1:
                     place = f"camera.{key}" if key in ("mode", "binning") else f"a {key} in the sequence"
                     yield f"{words}: frames of {key} {' and '.join(values)} fit alike (write {place})"
+
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Give the setup of the first exposure that fits; what was asked for if none does."""
+        fitting = (shot.facts.setup for shot in self.catalogue.shots if self._fit(shot, request))
+        return next(fitting, request.setup)
 
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Give the frames of the next exposure that fits, one per detector asked for.

@@ -23,6 +23,7 @@ from latcal.plugin import (
     ExposureRequest,
     Frame,
     Instrument,
+    Setup,
     World,
     hookimpl,
 )
@@ -71,6 +72,10 @@ class SimulatedCamera:
         if folder is not None and folder.exists() and not folder.is_dir():
             texts.append(f"truth: {str(folder)!r} is not a folder (name one that exists or can be made)")
         return tuple(dict.fromkeys(texts))
+
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Give the setup asked for: what is left open stays so, there being no wheel that stands somewhere."""
+        return request.setup
 
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Take one exposure and give its frames, one per detector asked for.

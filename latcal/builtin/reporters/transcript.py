@@ -82,6 +82,8 @@ def opening(started: RunStarted) -> Iterator[Line]:
     for stage in started.stages:
         if stage.unverified:
             yield Line(f"  UNVERIFIED  {stage.kind} will not be judged: {stage.unverified}", ODD)
+        if stage.dropped:
+            yield Line(f"  DROPPED     {stage.kind} is not judged by {', '.join(stage.dropped).upper()}", ODD)
 
 
 def references(report: RunReport) -> Iterator[Line]:

@@ -124,7 +124,7 @@ def test_what_is_taken_unverified_says_so_loudly_and_is_certified(here: Path) ->
     assert "UNVERIFIED: Ana: lamp test" in products
     assert latcal("products", "--store", "unverified.yaml").output == products
     assert latcal("products", "--store", "folder:root=./store").output == products
-    assert latcal("products", "--kind", "flat").output == "nothing is certified\n"
+    assert latcal("products", "--kind", "flat").output == "nothing is certified in ./store of that kind and name\n"
 
     found = latcal("find", "bias", "--at", "2026-01-01", "--detector", "0", "--collections", "calib/other,calib/daily")
     assert found.exit_code == 0
@@ -149,7 +149,7 @@ def test_find_wants_an_exposure_or_a_date(here: Path) -> None:
 
 
 def test_a_store_that_is_not_there_is_empty_and_is_not_made(here: Path) -> None:
-    assert latcal("products", "--store", "nowhere").output == "nothing is certified\n"
+    assert latcal("products", "--store", "nowhere").output == "nothing is certified in nowhere\n"
     assert not (here / "nowhere").exists()
     assert latcal("products", "--store", "folder:root").exit_code == 2
 

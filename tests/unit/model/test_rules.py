@@ -255,8 +255,8 @@ def test_one_place_is_put_into_words(text: str, words: str) -> None:
 
 
 def test_what_is_not_finite_is_put_into_words() -> None:
-    assert checked("noise <= 5 electron").describe({"noise": np.nan}) == "nan e-, at most 5 e-"
-    assert checked("abs(noise) <= 5 electron").describe({"noise": np.inf}) == "nan e- beyond +- 5 e-"
+    assert checked("noise <= 5 electron").describe({"noise": np.nan}) == "no value, at most 5 e-"
+    assert checked("abs(noise) <= 5 electron").describe({"noise": np.inf}) == "no value beyond +- 5 e-"
 
 
 def test_a_checked_rule_is_picklable_and_prints_its_text() -> None:

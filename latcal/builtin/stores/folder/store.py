@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -218,6 +219,8 @@ class FolderStore:
     def free_bytes(self) -> int | None:
         """Give the room left on the disk that the store is on, or will be [byte]."""
         there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise StoreError(f"{there} is not a folder that can be written (set store.root to one of yours)")
         with told(there):
             return shutil.disk_usage(there).free
 
