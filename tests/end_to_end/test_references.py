@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from latcal.engine.opening import open_store
+from latcal.engine.planning import plan
+from latcal.engine.reading import read
+from latcal.engine.running import run
 from latcal.errors import NotReady, ProductNotFound, RecipeError
 from latcal.model.events import Resolved, Status
 from latcal.model.validity import instant
@@ -51,19 +54,23 @@ stages: [{check: dark, frames: [darks], collections: [calib/one]}]
 """
 
 
-@pytest.fixture
-def store(tmp_path: Path, night: Callable) -> list[str]:
-    """Give the setting of a store that holds a bias and its dark in calib/one, and another bias in calib/two."""
-    at = [f"store.root={tmp_path / 'store'}"]
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> list[str]:
+    """Give the setting of a store that holds a bias and its dark in calib/one, and another bias in calib/two.
+
+    Tests take more exposures into it, which disturbs none of the others, and certify nothing.
+    """
+    at = [f"store.root={tmp_path_factory.mktemp('reference') / 'store'}"]
     for text in (REFERENCE, OTHER_BIAS):
-        assert night(text, set=at).report.exit_code == 0
+        planned = plan(read(text, "reference.yaml", registry, settings=at), registry)
+        assert run(planned, registry, now=lambda: instant("2026-11-04T16:00:00")).exit_code == 0
     return at
 
 
 def test_a_dark_is_checked_with_the_bias_that_it_pins(store: list[str], night: Callable) -> None:
-    run = night(CHECK, set=store)
-    assert run.report.exit_code == 0
-    (resolved,) = run.of(Resolved)
+    done = night(CHECK, set=store)
+    assert done.report.exit_code == 0
+    (resolved,) = done.of(Resolved)
     refs = {need.kind: need.ref for need in resolved.needs}
     assert refs["dark"].pins == {"bias": refs["bias"].id}
 
@@ -77,8 +84,8 @@ def test_a_dark_with_another_bias_is_not_ready_and_says_which(store: list[str], 
 
 def test_a_dark_with_another_bias_may_be_waived_by_a_recorded_reason(store: list[str], night: Callable) -> None:
     waived = ["stages.0.collections=[calib/two, calib/one]", "stages.0.options={other_bias: the first one was lost}"]
-    run = night(CHECK, set=[*store, *waived])
-    assert run.report.stages[0].verdict is not None
+    done = night(CHECK, set=[*store, *waived])
+    assert done.report.stages[0].verdict is not None
 
 
 def test_a_flat_refuses_a_found_dark_with_a_bias_of_tonight(store: list[str], night: Callable) -> None:
