@@ -14,7 +14,7 @@ from latcal.errors import Problem, RecipeError, Where
 if TYPE_CHECKING:
     from latcal.model.recipe import Recipe
     from latcal.model.steps import Plan
-    from latcal.plugin.declarations import Store
+    from latcal.plugin.protocols import Store
     from latcal.plugin.registry import Registry
 
 Command = TypeVar("Command", bound=Callable[..., Any])

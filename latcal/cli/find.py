@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from latcal.model.frames import Setup
     from latcal.model.products import Product, ProductRef
-    from latcal.plugin.declarations import Certification, Store
+    from latcal.plugin.protocols import Certification, Store
     from latcal.plugin.registry import Registry
 
 

@@ -100,7 +100,7 @@ def _describer(plan: Plan, registry: Registry) -> Callable[[Step], str]:
 
     from astropy.time import Time
 
-    from latcal.plugin.declarations import World
+    from latcal.plugin.protocols import World
 
     named = registry.named("executor", plan.executor.use)
     world = World(plan.instrument, lambda: Time.now().tai, "plan", threading.Event(), Path())
@@ -146,8 +146,11 @@ def _preflight(plan: Plan, registry: Registry) -> None:
     from latcal.engine.budget import of_stage
     from latcal.engine.running import check_ready
 
-    needs = check_ready(plan, registry).needs
+    resolution = check_ready(plan, registry)
+    needs = resolution.event.needs
     click.echo(f"{plan.recipe.name} is ready")
+    for remark in resolution.remarks:
+        click.echo(f"  note: {remark}")
     for line in dict.fromkeys(f"  stages.{need.stage} uses {need.ref} from {need.collection}" for need in needs):
         click.echo(line)
     for planned in plan.stages:

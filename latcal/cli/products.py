@@ -9,7 +9,7 @@ import click
 from latcal.cli.arguments import columns, load, opened_store, store_option, without_option
 
 if TYPE_CHECKING:
-    from latcal.plugin.declarations import Certification
+    from latcal.plugin.protocols import Certification
 
 
 @click.command("products")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from latcal.model.rules import CheckedRule
 from latcal.model.steps import BudgetLine, Build, FromStep, PlannedStage, Step, Take, Verify, takes_of
-from latcal.plugin.declarations import Outlook
+from latcal.plugin.inputs import Outlook
 from latcal.plugin.registry import Registry
 
 

@@ -22,7 +22,8 @@ from latcal.model.frames import SETUP_KEYS, Exposure, ExposureRequest, Frame
 from latcal.model.geometry import Preparation
 from latcal.model.steps import PlannedStage, Take
 from latcal.numerics import exposure as solving
-from latcal.plugin.declarations import CalibrationType, Camera, CameraDescription, Store
+from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.protocols import Camera, CameraDescription, Store
 from latcal.plugin.registry import Registry
 
 BEHIND = 2

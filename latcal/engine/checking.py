@@ -11,7 +11,8 @@ from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, PlannedStage, Verify, sources
 from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
-from latcal.plugin.declarations import CalibrationType, CameraDescription, Options
+from latcal.plugin.declarations import CalibrationType, Options
+from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
 
 

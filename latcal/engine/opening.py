@@ -13,7 +13,7 @@ from latcal.errors import Problem, RecipeError
 from latcal.formats.structure import structure
 from latcal.formats.tree import Tree
 from latcal.model.geometry import Instrument
-from latcal.plugin.declarations import Store, World
+from latcal.plugin.protocols import Store, World
 from latcal.plugin.registry import Registry
 
 

@@ -27,7 +27,8 @@ from latcal.model.steps import (
     Take,
     Verify,
 )
-from latcal.plugin.declarations import CalibrationType, CameraDescription
+from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
 
 PROBES = 2

@@ -15,7 +15,8 @@ from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
 from latcal.model.recipe import Path
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify, sources
-from latcal.plugin.declarations import CalibrationType, Camera, Store
+from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.protocols import Camera, Store
 from latcal.plugin.registry import Registry
 
 MARGIN = 1.1
@@ -32,10 +33,13 @@ class Resolution:
         The one product for every need that a collection fills.
     setups : mapping of int to Setup
         By Take: the setup in which it will come.
+    remarks : tuple of str
+        What the camera says that stops nothing.
     """
 
     event: Resolved
     setups: Mapping[int, Setup]
+    remarks: tuple[str, ...] = ()
 
 
 def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureRequest:
@@ -231,4 +235,4 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
         ResolvedNeed(stages[step], kind, detector, ref, ref.collection, step)
         for (step, kind, detector), ref in sorted(asking.found.items(), key=lambda entry: entry[0])
     )
-    return Resolution(Resolved(needs), asking.setups)
+    return Resolution(Resolved(needs), asking.setups, tuple(camera.remarks()))

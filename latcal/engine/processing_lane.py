@@ -26,7 +26,9 @@ from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
 from latcal.plugin.calling import Guarded, each
-from latcal.plugin.declarations import AmplifierInputs, DetectorInputs, Named, Part, Task
+from latcal.plugin.declarations import Named
+from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Part
+from latcal.plugin.protocols import Task
 from latcal.plugin.registry import Registry
 
 

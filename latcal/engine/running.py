@@ -26,7 +26,6 @@ from latcal.formats.journal import to_json
 from latcal.model.events import (
     Event,
     Noted,
-    Resolved,
     RunEnded,
     RunStarted,
     StageLine,
@@ -37,7 +36,7 @@ from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Take
 from latcal.model.validity import stamp
 from latcal.plugin.calling import Guarded, call_hook
-from latcal.plugin.declarations import Camera, Store, World
+from latcal.plugin.protocols import Camera, Store, World
 from latcal.plugin.registry import Registry
 
 Clock = Callable[[], Time]
@@ -242,7 +241,7 @@ def events(
         reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
         listeners = _Listeners(registry, [(guarded.opened, word) for guarded, word in reporters])
         stack.callback(_keep_journal, store, run, listeners.journal)
-        opening: list[Event] = [_started(plan, run, now), resolution.event, *map(Noted, plan.remarks)]
+        opening: list[Event] = [_started(plan, run, now), resolution.event, *map(Noted, (*plan.remarks, *resolution.remarks))]
         for event in opening:
             yield from listeners.tell(event)
         executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
@@ -275,7 +274,7 @@ def run(plan: Plan, registry: Registry, *, now: Clock = system_clock, stop: thre
     return fold(events(plan, registry, now=now, stop=stop))
 
 
-def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) -> Resolved:
+def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) -> preflight.Resolution:
     """Do the preflight of a plan and stop: nothing is moved or written.
 
     Raises
@@ -287,4 +286,4 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
         world = _world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
         camera: Camera = _open(stack, registry, "camera", plan.recipe.camera, world)
-        return preflight.resolve(plan, registry, store, camera, now()).event
+        return preflight.resolve(plan, registry, store, camera, now())

@@ -18,7 +18,8 @@ from latcal.model.geometry import Detector
 from latcal.model.measurements import Measurements
 from latcal.model.products import AmplifierProduct, Product, ProductRef, Provenance
 from latcal.model.steps import Build, FromStep, PlannedStage, Verify, sources
-from latcal.plugin.declarations import AmplifierInputs, DetectorInputs, Store
+from latcal.plugin.inputs import AmplifierInputs, DetectorInputs
+from latcal.plugin.protocols import Store
 from latcal.plugin.registry import Registry
 
 Needs = dict[int, dict[str, tuple[ProductRef, Mapping[str, AmplifierProduct]]]]

@@ -52,29 +52,18 @@ from latcal.model.steps import Build, Certify, Plan, Step, Take, Verify
 from latcal.model.validity import ValidityRange, instant, stamp
 from latcal.model.verdicts import Acceptance, Finding, Limits, Tally, Verdict
 from latcal.plugin.declarations import (
-    AmplifierInputs,
     CalibrationType,
-    Camera,
-    CameraDescription,
     CameraType,
-    Certification,
-    DetectorInputs,
-    Executor,
     ExecutorType,
-    Expectation,
     InstrumentType,
-    Outlook,
-    Part,
     ProcedureType,
-    Reporter,
     ReporterType,
-    Store,
     StoreType,
-    Task,
-    World,
 )
 from latcal.plugin.hookspecs import hookimpl
 from latcal.plugin.images import assemble_image
+from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Outlook, Part
+from latcal.plugin.protocols import Camera, CameraDescription, Certification, Executor, Reporter, Store, Task, World
 
 __all__ = [
     "MASK_PLANES",

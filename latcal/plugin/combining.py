@@ -19,7 +19,7 @@ from latcal.model.recipe import Sequence as Exposed
 from latcal.numerics import statistics
 from latcal.numerics.arrays import Pixels, Read
 from latcal.numerics.stacks import Combined
-from latcal.plugin.declarations import AmplifierInputs, Part
+from latcal.plugin.inputs import AmplifierInputs, Part
 
 Facts = Mapping[str, tuple[float, str]]
 WHOLE = slice(None)

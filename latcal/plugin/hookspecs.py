@@ -17,15 +17,14 @@ from latcal.model.events import Event
 from latcal.model.steps import Plan, Take
 from latcal.plugin.declarations import (
     CalibrationType,
-    Camera,
     CameraType,
     ExecutorType,
     InstrumentType,
     ProcedureType,
     ReporterType,
-    Store,
     StoreType,
 )
+from latcal.plugin.protocols import Camera, Store
 
 hookspec = pluggy.HookspecMarker("latcal")
 hookimpl = pluggy.HookimplMarker("latcal")

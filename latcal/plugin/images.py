@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from latcal.model.products import Column, Product
-from latcal.plugin.declarations import DetectorInputs, Part
+from latcal.plugin.inputs import DetectorInputs, Part
 
 _FILL = {"image": np.nan, "variance": np.nan}
 

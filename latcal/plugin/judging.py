@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from latcal.model.metrics import Measurement, Metric, Scope
 from latcal.model.rules import Rule
 from latcal.numerics.residuals import Residual
-from latcal.plugin.declarations import AmplifierInputs
+from latcal.plugin.inputs import AmplifierInputs
 
 
 def at_amplifier(inputs: AmplifierInputs, values: Mapping[str, float]) -> Iterator[Measurement]:

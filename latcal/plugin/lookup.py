@@ -11,7 +11,7 @@ from latcal.formats import records
 from latcal.model.frames import Exposure, Setup
 from latcal.model.products import ProductRef
 from latcal.model.validity import ValidityRange, stamp
-from latcal.plugin.declarations import Certification
+from latcal.plugin.protocols import Certification
 
 EXPOSURES_PER_DAY = 100_000  # an exposure id is day x this + number
 

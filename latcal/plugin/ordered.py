@@ -9,7 +9,27 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
+from attrs import frozen, validators
+
 from latcal.errors import BuildError
+from latcal.model.options import option
+
+
+@frozen
+class WorkerOptions:
+    """Options of an executor with workers.
+
+    Parameters
+    ----------
+    workers : int or None
+        None: as many as there are processors.
+    """
+
+    workers: int | None = option(
+        None,
+        help="Number of workers; left out, as many as there are processors",
+        validator=validators.optional(validators.ge(1)),
+    )
 
 
 def processors() -> int:

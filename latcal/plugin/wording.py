@@ -120,4 +120,6 @@ def _acceptance(verdict: Verdict) -> str:
         )
         return f"{head}, within what is allowed: {remarks}"
     nearest = max((tally for tally in counting if tally.closest), key=lambda tally: tally.strain, default=None)
-    return f"{head}, no failure" + (f"; nearest to a limit {nearest.rule.upper()}: {nearest.closest}" if nearest else "")
+    return f"{head}, no failure" + (
+        f"; nearest to a limit {nearest.rule.upper()}: {nearest.closest}" if nearest else ""
+    )

@@ -15,12 +15,12 @@ from latcal.builtin.executors import processes, serial, threads
 from latcal.errors import BuildError, PluginError, RecipeError
 from latcal.model import exposures, grammar
 from latcal.plugin import Executor, Task, World
-from latcal.plugin.ordered import map_ordered, processors
+from latcal.plugin.ordered import WorkerOptions, map_ordered, processors
 
 KINDS = {
     "serial": (serial, serial.SerialOptions()),
-    "threads": (threads, threads.ThreadsOptions(workers=2)),
-    "processes": (processes, processes.ProcessesOptions(workers=2)),
+    "threads": (threads, WorkerOptions(workers=2)),
+    "processes": (processes, WorkerOptions(workers=2)),
 }
 
 
@@ -71,7 +71,7 @@ def test_a_run_that_is_to_end_begins_no_item(kind: str) -> None:
 
 def test_a_worker_process_that_dies_is_a_build_error_and_the_next_step_has_new_ones() -> None:
     (declaration,) = processes.latcal_executors()
-    with declaration.open(processes.ProcessesOptions(workers=1), world()) as opened:
+    with declaration.open(WorkerOptions(workers=1), world()) as opened:
         with pytest.raises(BuildError, match="mine: a worker process ended without an answer"):
             list(opened.map(Task(os._exit, "mine"), [9]))
         assert list(opened.map(Task(math.isqrt, "mine"), [16])) == [4]
@@ -79,7 +79,7 @@ def test_a_worker_process_that_dies_is_a_build_error_and_the_next_step_has_new_o
 
 def test_workers_are_other_processes_and_end_with_the_executor() -> None:
     (declaration,) = processes.latcal_executors()
-    with declaration.open(processes.ProcessesOptions(workers=1), world()) as opened:
+    with declaration.open(WorkerOptions(workers=1), world()) as opened:
         assert list(opened.map(Task(math.isqrt, "mine"), [9])) == [3]
         (pid,) = opened._pool._processes
         assert pid != os.getpid()

@@ -108,6 +108,10 @@ class ReplayCamera:
                     place = f"camera.{key}" if key in ("mode", "binning") else f"a {key} in the sequence"
                     yield f"{words}: frames of {key} {' and '.join(values)} fit alike (write {place})"
 
+    def remarks(self) -> Iterable[str]:
+        """Name the frames of the folder that cannot be placed."""
+        return [f"{self._options.folder}: unclear frame {text}" for text in self.catalogue.unclear]
+
     def setup(self, request: ExposureRequest) -> Setup:
         """Give the setup of the first exposure that fits; what was asked for if none does."""
         fitting = (shot.facts.setup for shot in self.catalogue.shots if self._fit(shot, request))

@@ -73,6 +73,10 @@ class SimulatedCamera:
             texts.append(f"truth: {str(folder)!r} is not a folder (name one that exists or can be made)")
         return tuple(dict.fromkeys(texts))
 
+    def remarks(self) -> Iterable[str]:
+        """Say nothing: a simulated camera has no history."""
+        return ()
+
     def setup(self, request: ExposureRequest) -> Setup:
         """Give the setup asked for: what is left open stays so, there being no wheel that stands somewhere."""
         return request.setup

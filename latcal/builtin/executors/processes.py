@@ -6,33 +6,16 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, field, frozen, validators
+from attrs import define, field
 
-from latcal.plugin import BuildError, ExecutorType, Step, Task, World, hookimpl, option
-from latcal.plugin.ordered import map_ordered, processors
+from latcal.plugin import BuildError, ExecutorType, Step, Task, World, hookimpl
+from latcal.plugin.ordered import WorkerOptions, map_ordered, processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
 _CHUNK = 8
 """Most items handed over at once; our choice: measuring one small amplifier costs about what handing it over does."""
-
-
-@frozen
-class ProcessesOptions:
-    """Options of the `processes` executor.
-
-    Parameters
-    ----------
-    workers : int or None
-        None: as many as there are processors.
-    """
-
-    workers: int | None = option(
-        None,
-        help="Number of processes; left out, as many as there are processors",
-        validator=validators.optional(validators.ge(1)),
-    )
 
 
 @define(eq=False)
@@ -124,7 +107,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def open_processes(options: ProcessesOptions, world: World) -> ProcessesExecutor:
+def open_processes(options: WorkerOptions, world: World) -> ProcessesExecutor:
     """Open the executor; no process starts yet."""
     return ProcessesExecutor(options.workers or processors(), world.stop)
 
@@ -135,6 +118,6 @@ def latcal_executors() -> Iterable[ExecutorType]:
     yield ExecutorType(
         name="processes",
         summary="Several items at once, each in a process; the default for sensors from one megapixel up",
-        options=ProcessesOptions,
+        options=WorkerOptions,
         open=open_processes,
     )

@@ -6,30 +6,13 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, field, frozen, validators
+from attrs import define, field
 
-from latcal.plugin import ExecutorType, Step, Task, World, hookimpl, option
-from latcal.plugin.ordered import map_ordered, processors
+from latcal.plugin import ExecutorType, Step, Task, World, hookimpl
+from latcal.plugin.ordered import WorkerOptions, map_ordered, processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
-
-
-@frozen
-class ThreadsOptions:
-    """Options of the `threads` executor.
-
-    Parameters
-    ----------
-    workers : int or None
-        None: as many as there are processors.
-    """
-
-    workers: int | None = option(
-        None,
-        help="Number of threads; left out, as many as there are processors",
-        validator=validators.optional(validators.ge(1)),
-    )
 
 
 @define(eq=False)
@@ -73,7 +56,7 @@ class ThreadsExecutor:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def open_threads(options: ThreadsOptions, world: World) -> ThreadsExecutor:
+def open_threads(options: WorkerOptions, world: World) -> ThreadsExecutor:
     """Open the executor; no thread starts yet."""
     return ThreadsExecutor(options.workers or processors(), world.stop)
 
@@ -84,6 +67,6 @@ def latcal_executors() -> Iterable[ExecutorType]:
     yield ExecutorType(
         name="threads",
         summary="Several items at once, in threads of this process",
-        options=ThreadsOptions,
+        options=WorkerOptions,
         open=open_threads,
     )

@@ -1,0 +1,221 @@
+"""What a plugin opens, and what it is opened with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeAlias
+
+from astropy.time import Time
+from attrs import frozen
+
+from latcal.model.frames import Exposure, ExposureRequest, Frame, Setup
+from latcal.model.geometry import Detector, Instrument
+from latcal.model.products import Product, ProductRef
+from latcal.model.steps import Step
+from latcal.model.validity import ValidityRange
+from latcal.plugin.calling import call
+
+Options: TypeAlias = Any
+
+
+@frozen
+class World:
+    """What a camera, store, executor or reporter is opened with.
+
+    Parameters
+    ----------
+    instrument : Instrument or None
+        None for a store that is opened outside of a run.
+    now : callable
+        The clock; gives TAI.
+    stop : threading.Event
+        Set when the run is to end early.
+    scratch : Path
+        A folder for the run's own files; gone after the run. It may not exist yet.
+    """
+
+    instrument: Instrument | None
+    now: Callable[[], Time]
+    run: str
+    stop: threading.Event
+    scratch: Path
+
+
+@frozen
+class CameraDescription:
+    """What a camera can say of itself without being opened.
+
+    Parameters
+    ----------
+    overhead_s : float [s]
+        From the end of one exposure until the next may begin.
+    frame_bytes : int [byte]
+        Of a raw frame of one detector, as stored; at most.
+    images : frozenset of str or None
+        Image types it can take; None for any.
+    shortest_s, longest_s : float [s]
+        Exposure times that it can make.
+    """
+
+    overhead_s: float
+    frame_bytes: int
+    images: frozenset[str] | None = None
+    filters: tuple[str, ...] | None = None
+    shortest_s: float = 0.0
+    longest_s: float = 3600.0
+
+
+class Camera(Protocol):
+    """Takes exposures. A context manager; entering it moves nothing."""
+
+    detectors: tuple[Detector, ...]
+
+    def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
+        """Say, before the first exposure and moving nothing, what of these cannot be taken, and what to do."""
+
+    def remarks(self) -> Iterable[str]:
+        """Say, before the first exposure, what a person should know and what stops nothing."""
+
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Say in which setup it would take an exposure: what the request leaves open as the hardware stands now."""
+
+    def take(self, request: ExposureRequest) -> Iterator[Frame]:
+        """Take one exposure and give its frames, one per detector asked for.
+
+        The camera is free for the next exposure once the iterator has given its first frame.
+
+        Raises
+        ------
+        CameraError
+            If the hardware refused, stopped answering, or was told to abort.
+        """
+
+    def abort(self) -> None:
+        """End an exposure under way, from any thread, and leave the hardware as it was found."""
+
+    def __enter__(self) -> Self:
+        """Open the camera."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it, the hardware being as it was found."""
+
+
+@frozen
+class Certification:
+    """One product as entered in a collection."""
+
+    ref: ProductRef
+    collection: str
+    valid: ValidityRange
+    certified: str = ""
+    unverified: str = ""
+
+
+class Store(Protocol):
+    """Keeps raw frames, products and reports. A context manager; entering it writes nothing.
+
+    What cannot be written or read raises `StoreError`; nothing is ever visible half-written, and several
+    processes may use one store at once.
+    """
+
+    def reserve(self, day: date, n: int) -> range:
+        """Reserve `n` exposure ids of an observing day: consecutive, never given twice."""
+
+    def ingest(self, frame: Frame) -> Frame:
+        """Keep a raw frame, and give it back with its path and checksum; waits if the data system is slow."""
+
+    def frames(self, exposures: Iterable[int], detector: int) -> Iterator[Frame]:
+        """Read back raw frames, in the order asked for. Raises `StoreError` naming what is missing."""
+
+    def exposure(self, exposure: int) -> Exposure:
+        """Give the facts of an exposure in the store. Raises `StoreError` if it is not there."""
+
+    def put(self, product: Product, run: str) -> ProductRef:
+        """Keep a product of a run; no collection has it yet."""
+
+    def get(self, ref: ProductRef) -> Product:
+        """Read a product back. Raises `StoreError` if it is damaged: its digest is checked."""
+
+    def find(self, kind: str, detector: int, setup: Setup, at: Time, collections: Iterable[str]) -> ProductRef:
+        """Find the product valid at an instant in the first collection that has one.
+
+        Raises `ProductNotFound` naming all that was tried.
+        """
+
+    def find_exposure(self, kind: str, detector: int, exposure: int, collections: Iterable[str]) -> ProductRef:
+        """Find the product for an exposure: valid at its begin, with its filter and other setup."""
+
+    def certify(
+        self, refs: Iterable[ProductRef], collection: str, valid: ValidityRange, *, unverified: str = ""
+    ) -> None:
+        """Enter products in a collection: all of them or, raising `ValidityOverlap`, none."""
+
+    def is_free(self, kind: str, detector: int, setup: Setup, collection: str, valid: ValidityRange) -> bool:
+        """Tell whether `certify` would find no overlap."""
+
+    def list(self, kind: str | None = None, collection: str | None = None) -> Iterable[Certification]:
+        """Give what is certified, ordered by collection, kind, detector, setup and begin."""
+
+    def free_bytes(self) -> int | None:
+        """Room left [byte]; None if there is no such limit."""
+
+    def write_report(self, run: str, files: Mapping[str, str]) -> None:
+        """Keep the texts of a run's report by file name, replacing earlier ones of that run."""
+
+    def read_report(self, run: str, name: str) -> str:
+        """Read one of them back. Raises `StoreError` if it is not there."""
+
+    def __enter__(self) -> Self:
+        """Open the store; nothing is written."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+
+
+@frozen
+class Task:
+    """One picklable call for an executor: never pixels, only references.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function of one item.
+    distribution : str
+        Whose it is; an error in a worker names it.
+    """
+
+    function: Callable[[Any], Any]
+    distribution: str
+
+    def __call__(self, item: Any) -> Any:
+        """Call the function, drain what it yields, and name its distribution if it raises."""
+        return call(self.distribution, self.function, item)
+
+
+class Executor(Protocol):
+    """Maps a task over items. A context manager."""
+
+    def map(self, task: Task, items: Iterable[Any]) -> Iterator[Any]:
+        """Give the results in the order of the items; the first that raises, raises here."""
+
+    def describe(self, step: Step) -> str:
+        """Say in one line how a Build or Verify step will run, for ``latcal plan``; may be empty."""
+
+    def __enter__(self) -> Self:
+        """Start what it needs."""
+
+    def __exit__(self, *exc: object) -> None:
+        """End it; what is queued is cancelled."""
+
+
+class Reporter(Protocol):
+    """Hears every event of one run through a method marked as the hook `latcal_event`. A context manager."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(self, *exc: object) -> None:
+        """End."""
