@@ -97,7 +97,7 @@ class Work:
     def exposures(self, planned: PlannedStage, needs: Needs, takes: tuple[int, ...]) -> Iterator[AmplifierInputs]:
         """Give the work of verifying every exposure, each judged by the noise pooled over all of them.
 
-        The noise of one small overscan is known to half a per cent or so, that of twenty five times better; and a
+        The noise of one small overscan is known to half a per cent or so, that of twenty several times better; and a
         frame that is noisier than the others is seen, which its own overscan would hide. The median, so that it
         cannot make the others look quiet.
         """

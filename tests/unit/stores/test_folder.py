@@ -277,7 +277,11 @@ def test_a_full_disk_under_the_index_is_a_store_error(store, monkeypatch):
 
     def tiny(index, mode):
         connection = ordinary(index, mode)
-        connection.execute("PRAGMA max_page_count = 1")
+        try:
+            connection.execute("PRAGMA max_page_count = 1")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     monkeypatch.setattr(type(store.index), "_open", tiny)

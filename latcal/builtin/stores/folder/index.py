@@ -113,9 +113,9 @@ class Index:
         if mode == "ro":
             try:
                 connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 connection.close()
-                if error.sqlite_errorname not in _UNFINISHED:
+                if getattr(error, "sqlite_errorname", "") not in _UNFINISHED:
                     raise
                 connection = self._open("rw")  # a writer was killed: what it left half done is undone first
         return connection
