@@ -93,7 +93,9 @@ def _factory(make: Callable[[Any, Any, Converter], Any], converter: Converter) -
 
 def _list(value: Any, kind: Any, converter: Converter) -> Any:
     if not isinstance(value, list):
+        of_mappings = get_origin(next(iter(get_args(kind)), None)) is Mapping
         hint = f"write [{as_written(value)}]" if isinstance(value, (str, int, float)) else "write [a, b]"
+        hint = "write a list of {key: value}" if of_mappings else hint
         raise refuse(f"{shown(value)} is not a list", hint)
     origin, parts = get_origin(kind), get_args(kind)
     fixed = origin is tuple and Ellipsis not in parts and bool(parts)
