@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from functools import partial
 from queue import Empty, Full, Queue
 
@@ -22,6 +23,7 @@ from latcal.model.frames import SETUP_KEYS, Exposure, ExposureRequest, Frame
 from latcal.model.geometry import Preparation
 from latcal.model.steps import PlannedStage, Take
 from latcal.numerics import exposure as solving
+from latcal.plugin.calling import bare, expect
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.protocols import Camera, CameraDescription, Store
 from latcal.plugin.registry import Registry
@@ -71,9 +73,11 @@ class CameraLane:
         try:
             time_s = self._time(take)
             if take.sequence not in self.begun:
-                self.begun.add(take.sequence)
-                for _ in self.registry.hook("latcal_before_take", step=take, camera=self.camera):
+                for _ in self.registry.hook("latcal_before_take", step=take, camera=bare(self.camera)):
                     pass
+                self.begun.add(take.sequence)  # a gate that refuses is asked again before the next exposure
+            if ledger.stop.is_set():
+                raise CameraError(INTERRUPTED)
             frames = self._frames(take, time_s)
         except LatcalError as error:
             ledger.fail(take.id, error)
@@ -86,7 +90,8 @@ class CameraLane:
     def _frames(self, take: Take, time_s: float) -> tuple[Frame, ...]:
         """Take one exposure; see that every detector asked for has answered, with this exposure."""
         asked = request(self.ledger.plan, take, self.ledger.numbers[take.index], time_s)
-        frames: tuple[Frame, ...] = tuple(self.camera.take(asked))
+        taken = expect(self.camera.take(asked), Iterable, "take of the camera")
+        frames: tuple[Frame, ...] = tuple(expect(frame, Frame, "take of the camera") for frame in taken)
         came = {frame.detector.id for frame in frames}
         missing = sorted(set(take.detectors) - came)
         if missing or not frames:
@@ -189,7 +194,7 @@ class CameraLane:
         wanted = self._preparations(take)
         sums, levels, prepared = {}, {}, {}
         for frame in frames:
-            stored = self.store.ingest(frame)
+            stored: Frame = expect(self.store.ingest(frame), Frame, "ingest of the store")
             sums[frame.detector.name] = stored.checksum
             for preparation in wanted:
                 parts = prepare(stored, preparation, ledger.scratch)

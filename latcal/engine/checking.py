@@ -120,9 +120,10 @@ def _keys(recipe: Recipe, kind: CalibrationType, index: int, stage: Stage) -> It
             if written:
                 what = "nothing is judged where the verification is waived"
                 yield _at(recipe, "stages", index, key, what=what, hint=f"remove {key}, or the waiver")
-        if stage.verify.drop or stage.verify.advisory:
+        if stage.verify.drop or stage.verify.advisory or stage.verify.collections:
             what = "no rule is in force where the verification is waived"
-            yield _at(recipe, "stages", index, "verify", what=what, hint="remove drop and advisory, or the waiver")
+            hint = "remove drop, advisory and collections of verify, or the waiver"
+            yield _at(recipe, "stages", index, "verify", what=what, hint=hint)
     if stage.keep and kind.residual is None:
         what = f"{stage.kind} has no residuals to keep"
         yield _at(recipe, "stages", index, "keep", what=what, hint="remove keep")
@@ -153,6 +154,15 @@ def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Pro
     for kind, source in step.needs.items():
         if isinstance(source, FromStep):
             made = plan.steps[source.step]
+            lacking = set(plan.stages[step.stage].detectors) - set(
+                plan.stages[made.stage].detectors if made.stage is not None else ()
+            )
+            if lacking:
+                ids = ", ".join(str(detector) for detector in sorted(lacking))
+                what = f"the {kind} that it uses is not made for detector {ids}"
+                yield _at(
+                    plan.recipe, "stages", step.stage, "detectors", what=what, hint=f"make the {kind} for all of them"
+                )
             if isinstance(made, Build) and plan.stages[made.stage].preparation != mine:
                 what = f"{step.kind} and the {kind} it uses do not have the same overscan models"
                 yield _at(plan.recipe, "stages", step.stage, "options", what=what, hint="write the same in both stages")

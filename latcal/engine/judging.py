@@ -47,6 +47,8 @@ def judge(
         return verdict
     decisive = {tally.rule for tally in verdict.tallies if tally.decisive}
     lines = [line for line in budget.of_stage(registry, planned, takes, frames) if line.rule in decisive]
+    if decisive != {line.rule for line in lines} or any(line.more is None for line in lines):
+        return verdict  # what else decided, or is out of reach, more frames would not mend
     wanted = max((line for line in lines if line.more), key=lambda line: line.more or 0, default=None)
     if wanted is None:
         return verdict

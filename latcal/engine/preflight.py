@@ -15,6 +15,7 @@ from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
 from latcal.model.recipe import Path
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify, sources
+from latcal.plugin.calling import bare, expect
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.protocols import Camera, Store
 from latcal.plugin.registry import Registry
@@ -74,10 +75,10 @@ class _Preflight:
         takes = [step for step in self.plan.steps if isinstance(step, Take)]
         requests = {take.id: request(self.plan, take, take.index, take.time_s or 0.0) for take in takes}
         where = self.plan.recipe.marks.at(("camera",))
-        told = list(self.camera.problems(tuple(requests.values())))
+        told = _texts(self.camera.problems(tuple(requests.values())), "problems")
         yield from (Problem(text, "", where, "camera") for text in told)
         for take, asked in requests.items():
-            self.setups[take] = asked.setup if told else self.camera.setup(asked)
+            self.setups[take] = asked.setup if told else expect(self.camera.setup(asked), Setup, "setup of the camera")
         yield from dict.fromkeys(self._other_setups(takes))
         yield from self._look_up()
         yield from self._pins()
@@ -158,6 +159,8 @@ class _Preflight:
             named = self.registry.named("calibration", step.kind)
             waived = self.registry.call(named, named.declaration.unpinned, planned.stage.options)
             used = sources(step)
+            if planned.stage.verify.collections:  # references that were asked for beside what this stage makes
+                waived = {**waived, step.kind: "verify.collections"}
             for detector in planned.detectors:
                 for kind, source in used.items():
                     for pinned, wanted in self._pinned(step, kind, source, detector).items():
@@ -199,7 +202,10 @@ class _Preflight:
 
     def _room(self, takes: list[Take]) -> Iterator[Problem]:
         """See that the exposures fit into the store, and the prepared frames into the scratch folder."""
-        room, size = self.store.free_bytes(), self.plan.estimate.raw_bytes * MARGIN
+        room, size = (
+            expect(self.store.free_bytes(), int | None, "free_bytes of the store"),
+            self.plan.estimate.raw_bytes * MARGIN,
+        )
         if room is not None and room < size:
             what = f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB"
             yield Problem(what, "make room", path="store")
@@ -210,6 +216,12 @@ class _Preflight:
         if there < scratch:
             what = f"{folder} has room for {there / 1e9:.1f} GB, and prepared frames need {scratch / 1e9:.1f} GB"
             yield Problem(what, "make room, or set TMPDIR", path="scratch")
+
+
+def _texts(answer: object, what: str) -> tuple[str, ...]:
+    """Give the texts that a camera answers with."""
+    texts = tuple(expect(answer, list | tuple, f"{what} of the camera"))
+    return tuple(expect(text, str, f"{what} of the camera") for text in texts)
 
 
 def _short(identity: str) -> str:
@@ -226,7 +238,7 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
     """
     asking = _Preflight(plan, registry, store, camera, now)
     problems = list(asking.ask())
-    for _, answer in registry.hook("latcal_preflight", plan=plan, store=store, camera=camera):
+    for _, answer in registry.hook("latcal_preflight", plan=plan, store=bare(store), camera=bare(camera)):
         problems += list(answer or ())
     if problems:
         raise NotReady(dict.fromkeys(problems))
@@ -235,4 +247,4 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
         ResolvedNeed(stages[step], kind, detector, ref, ref.collection, step)
         for (step, kind, detector), ref in sorted(asking.found.items(), key=lambda entry: entry[0])
     )
-    return Resolution(Resolved(needs), asking.setups, tuple(camera.remarks()))
+    return Resolution(Resolved(needs), asking.setups, _texts(camera.remarks(), "remarks"))

@@ -25,7 +25,7 @@ from latcal.model.metrics import Measurement
 from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
-from latcal.plugin.calling import Guarded, each
+from latcal.plugin.calling import Guarded, each, expect
 from latcal.plugin.declarations import Named
 from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Part
 from latcal.plugin.protocols import Task
@@ -145,7 +145,7 @@ class ProcessingLane:
             inputs = self.work.detector_inputs(step, planned, detector, takes, needs)
             mine = self._next(results, detector)
             product = self._assembled(named, inputs, mine)
-            ref = self.work.store.put(product, self.ledger.run)
+            ref = expect(self.work.store.put(product, self.ledger.run), ProductRef, "put of the store")
             refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
         with self.ledger.changing():
             self.ledger.made[step.id] = Made(refs, parts)

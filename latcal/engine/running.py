@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import timedelta
@@ -35,7 +35,7 @@ from latcal.model.recipe import Use
 from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Take
 from latcal.model.validity import stamp
-from latcal.plugin.calling import Guarded, call_hook
+from latcal.plugin.calling import Guarded, call_hook, expect
 from latcal.plugin.protocols import Camera, Store, World
 from latcal.plugin.registry import Registry
 
@@ -134,16 +134,26 @@ def _numbers(plan: Plan, store: Store, now: Time) -> tuple[int, ...]:
     """Reserve an exposure id for every Take, of the observing day on which the run begins."""
     takes = sum(isinstance(step, Take) for step in plan.steps)
     day = (now.utc.to_datetime() - timedelta(hours=plan.instrument.rollover_h)).date()
-    numbers = tuple(store.reserve(day, takes)) if takes else ()
+    numbers = tuple(expect(store.reserve(day, takes), Iterable, "reserve of the store")) if takes else ()
     if len(numbers) != takes:
         raise StoreError(f"the store reserved {len(numbers)} exposure ids of {day}, not {takes}")
     return numbers
 
 
-def _keep_journal(store: Store, run: str, journal: list[str]) -> None:
-    """Keep the events of a run in the store, however it ended."""
-    if journal:
-        store.write_report(run, {JOURNAL: "\n".join((*journal, ""))})
+def _keep_journal(store: Store, run: str, journal: list[str]) -> Callable[..., None]:
+    """Keep the events of a run in the store, however it ended; what ended it is not hidden by a failure to."""
+
+    def keep(_: object, ended_by: BaseException | None, __: object) -> None:
+        if not journal:
+            return
+        try:
+            store.write_report(run, {JOURNAL: "\n".join((*journal, ""))})
+        except LatcalError as error:
+            if ended_by is None or isinstance(ended_by, GeneratorExit):
+                raise
+            ended_by.add_note(f"the report of the run was not kept: {error}")
+
+    return keep
 
 
 @define(eq=False)
@@ -154,7 +164,7 @@ class _Lanes:
     camera: Camera
     pool: ThreadPoolExecutor
     futures: list[Future[None]] = field(factory=list)
-    aborted: bool = False
+    noted: bool = False
 
     def begin(self, lane: CameraLane, processing: ProcessingLane) -> None:
         self.futures += [self.pool.submit(work) for work in (lane.expose, lane.write, processing.process)]
@@ -181,21 +191,26 @@ class _Lanes:
             self.ledger.stop.set()
 
     def abort(self) -> None:
-        """Tell the camera to abort, once; that it would not is noted, and the run ends all the same."""
-        if not self.aborted:
-            self.aborted = True
+        """Tell the camera to abort while its lane still runs; that it would not is noted once, and the run ends.
+
+        It is told again and again, since an exposure may begin in the moment in which it is told.
+        """
+        if self.futures and not self.futures[0].done():
             try:
                 self.camera.abort()
             except LatcalError as error:
-                self.ledger.emit(Noted(f"the camera could not be aborted: {error}"))
+                if not self.noted:
+                    self.noted = True
+                    self.ledger.emit(Noted(f"the camera could not be aborted: {error}"))
 
     def end(self) -> None:
         """Stop what still runs, and wait for it: the hardware is left as it was found."""
         if not all(future.done() for future in self.futures):
             self.ledger.stop.set()
-            self.abort()
+        self.abort()
         while wait(self.futures, timeout=POLL_S).not_done:
             self._look()
+            self.abort()
         self.pool.shutdown(wait=True)
 
 
@@ -240,8 +255,12 @@ def events(
         resolution = preflight.resolve(plan, registry, store, camera, began)
         reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
         listeners = _Listeners(registry, [(guarded.opened, word) for guarded, word in reporters])
-        stack.callback(_keep_journal, store, run, listeners.journal)
-        opening: list[Event] = [_started(plan, run, now), resolution.event, *map(Noted, (*plan.remarks, *resolution.remarks))]
+        stack.push(_keep_journal(store, run, listeners.journal))
+        opening: list[Event] = [
+            _started(plan, run, now),
+            resolution.event,
+            *map(Noted, (*plan.remarks, *resolution.remarks)),
+        ]
         for event in opening:
             yield from listeners.tell(event)
         executor: Guarded = _open(stack, registry, "executor", plan.executor, world)

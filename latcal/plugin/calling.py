@@ -79,14 +79,39 @@ class Guarded:
     distribution: str
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.opened, name)
+        value = call(self.distribution, getattr, self.opened, name)
         return partial(call, self.distribution, value) if callable(value) else value
 
     def __enter__(self) -> Self:
         """Open it."""
-        call(self.distribution, self.opened.__enter__)
+        call(self.distribution, self._enter)
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Close it; no error is ever swallowed by it."""
-        call(self.distribution, self.opened.__exit__, *exc)
+        call(self.distribution, self._exit, *exc)
+
+    def _enter(self) -> None:
+        self.opened.__enter__()
+
+    def _exit(self, *exc: object) -> None:
+        self.opened.__exit__(*exc)
+
+
+def bare(opened: Any) -> Any:
+    """Give what a plugin opened as it is, for hooks of the same plugin."""
+    return opened.opened if isinstance(opened, Guarded) else opened
+
+
+def expect(value: Any, kind: Any, what: str) -> Any:
+    """Give a plugin's answer back if it is of a kind.
+
+    Raises
+    ------
+    PluginError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        name = getattr(kind, "__name__", str(kind))
+        raise PluginError(f"{what} gave {value!r}, which is not a {name}")
+    return value

@@ -182,6 +182,16 @@ def test_a_gate_refuses_a_sequence_and_says_why(night: Callable) -> None:
     assert report.exit_code == 4
 
 
+def test_a_gate_that_refuses_a_discarded_exposure_lets_nothing_through(night: Callable) -> None:
+    report = night(TEXT, set=["sequences.darks.discard=1"], extra=[Strange(), Gate()]).report
+    assert report.stages[1].status is Status.FAILED
+    assert not report.stages[1].certified
+    assert {step.reason for step in report.steps if step.line.label.startswith("Take darks")} <= {
+        "dome: the dome is lit (switch the light off)",
+        "dark can no longer have 12 frames",
+    }
+
+
 class Interlock:
     @hookimpl
     def latcal_preflight(self, plan: Any, store: Any) -> Iterator[Problem]:

@@ -207,3 +207,26 @@ def test_a_hook_that_takes_nothing_still_hears(night: Callable) -> None:
     heard = night(TEXT, extra=[Glow(), Counter()])
     assert len(count) == len(heard.events)
     assert not heard.of(Noted)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words"),
+    [
+        ("problems", None, "problems of the camera gave None"),
+        ("problems", "no flats", "problems of the camera gave 'no flats'"),
+        ("remarks", None, "remarks of the camera gave None"),
+        ("setup", None, "setup of the camera gave None, which is not a Setup"),
+    ],
+)
+def test_a_camera_that_answers_nonsense_is_a_plugin_error(
+    night: Callable, method: str, answer: Any, words: str
+) -> None:
+    kind = type("Vague", (SimulatedCamera,), {method: lambda *_: answer})
+
+    class Plugin:
+        @hookimpl
+        def latcal_cameras(self) -> Iterator[CameraType]:
+            yield CameraType(name="vague", summary="Vague", options=SimulatedOptions, open=kind, describe=describe)
+
+    with pytest.raises(PluginError, match=words):
+        night(TEXT, extra=[Glow(), Plugin()], set=["camera.use=vague"])
