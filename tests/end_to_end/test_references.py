@@ -173,3 +173,33 @@ def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, regi
         noise = float(hdus["IMAGE"].data.std())
     # the residual shows the read noise of 16 amplifiers, 8 to 10.6 e-, less what an internal bias takes away
     assert 7.0 < noise < 11.0
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> str:
+    """Give the path of an instrument of two bench sensors."""
+    from importlib.resources import files
+
+    text = (files("latcal.builtin.instruments") / "bench.yaml").read_text(encoding="utf-8")
+    first = text[text.index("  - id: 0\n") :]
+    second = first.replace("id: 0", "id: 1").replace("name: S00", "name: S01").replace("BENCH-001", "BENCH-002")
+    path = tmp_path / "pair.yaml"
+    path.write_text(text.rstrip() + "\n" + second, encoding="utf-8")
+    return str(path)
+
+
+def test_every_detector_of_a_camera_is_made_judged_and_certified(pair: str, night: Callable) -> None:
+    done = night(REFERENCE, set=[f"instrument={pair}", "store={use: memory}"])
+    assert done.report.exit_code == 0
+    assert [[ref.detector for ref in stage.built] for stage in done.report.stages] == [[0, 1], [0, 1]]
+    assert done.report.stages[0].verdict.detectors == ("S00", "S01")
+    assert done.report.stages[0].verdict.limits.amplifier_findings == 16  # 8 amplifiers on 2 of 2 detectors
+
+
+def test_a_stage_may_take_a_subset_but_not_use_what_is_not_made_for_it(pair: str, night: Callable) -> None:
+    both = [f"instrument={pair}", "store={use: memory}", "stages.0.detectors=[1]"]
+    with pytest.raises(RecipeError, match="the bias that it uses is not made for detector 0"):
+        night(REFERENCE, set=both)
+    done = night(REFERENCE, set=[*both, "stages.1.detectors=[1]"])
+    assert [[ref.detector for ref in stage.built] for stage in done.report.stages] == [[1], [1]]
+    assert done.report.exit_code == 0
