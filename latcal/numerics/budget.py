@@ -10,24 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from latcal.errors import BuildError
-
-
-@frozen
-class Expectation:
-    """An excess of noise and the number of frames it is expected of.
-
-    Parameters
-    ----------
-    excess : scalar
-        noise / frame_noise - 1.
-    frames : int
-    """
-
-    excess: float
-    frames: int
 
 
 def bias_excess(frames: int, *, independent: bool) -> float:

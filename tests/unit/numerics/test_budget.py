@@ -76,10 +76,6 @@ def test_a_dark_of_no_time_is_an_error():
         budget.dark_excess(5.0, [5.0, 0.0], independent=True, bias_frames=3)
 
 
-def test_an_expectation_is_a_value():
-    assert budget.Expectation(0.1, 3) == budget.Expectation(0.1, 3)
-
-
 def test_budget_and_exposure_need_no_scipy():
     code = "import sys, latcal.numerics.budget, latcal.numerics.exposure; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
