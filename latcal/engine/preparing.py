@@ -1,7 +1,7 @@
 """Put pixels where workers find them: prepared frames and needed products, as scratch files.
 
-A frame is prepared once: overscan subtracted, trimmed, turned as the detector is, in electrons. Each raw byte is
-decoded here and nowhere else; builds and verifications read rows of the scratch file.
+A frame is prepared once: `latcal.engine.electrons`. Each raw byte is decoded here and nowhere else; builds and
+verifications read rows of the scratch file.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
+from latcal.engine.electrons import frame_noise, to_electrons
 from latcal.errors import BuildError, StoreError
 from latcal.model.frames import AmplifierFrame, Frame, Plane
-from latcal.model.geometry import Amplifier, Box, Detector, Preparation
+from latcal.model.geometry import Box, Detector, Preparation
 from latcal.model.products import MASK_PLANES, AmplifierProduct, Product, ProductRef
-from latcal.numerics import overscan, statistics
+
+__all__ = ["frame_noise", "prepare", "spill"]
 
 Pixels = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, A
     frame : Frame
         With raw pixels [adu].
     preparation : Preparation
-        How its overscans are subtracted.
+        How its overscans and crosstalk are subtracted.
     folder : Path
         Where the scratch file goes; made if it is not there. A name stands for one exposure, detector and
         preparation, and is never seen half-written.
@@ -51,15 +52,12 @@ def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, A
     Raises
     ------
     BuildError
-        If an amplifier's raw image has no value or another shape than the detector says, or its overscan cannot be
-        subtracted.
+        If an amplifier's raw image has too few values or another shape than the detector says, or its overscan cannot
+        be subtracted; every such amplifier is named.
     StoreError
         If the scratch file cannot be written.
     """
-    prepared = {}
-    for amplifier in frame.detector.amplifiers:
-        place = f"exposure {frame.exposure.id}, detector {frame.detector.name}, amplifier {amplifier.name}"
-        prepared[amplifier.name] = _prepared(frame, amplifier, preparation, place)
+    prepared = to_electrons(frame, preparation)
     key = hashlib.sha256(repr(preparation).encode()).hexdigest()[:12]
     name = f"frame-{frame.exposure.id}-{frame.detector.id}-{key}.f32"
     planes = _write(folder / name, [one.pixels for one in prepared.values()])
@@ -75,6 +73,7 @@ def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, A
             detector_level=detector_level,
             pedestal=one.pedestal,
             saturated=one.saturated,
+            without_number=one.without_number,
         )
         for (name, one), plane in zip(prepared.items(), planes, strict=True)
     }
@@ -124,84 +123,6 @@ def spill(product: Product, ref: ProductRef, detector: Detector, folder: Path) -
         image, variance = mine.get("image", NOWHERE), mine.get("variance", NOWHERE)
         spilled[amplifier.name] = AmplifierProduct(ref, product.unit, image, variance, facts[amplifier.name], whole)
     return spilled
-
-
-@frozen(eq=False)
-class _Prepared:
-    """One amplifier in electrons, still in memory."""
-
-    pixels: Pixels
-    read_noise: float
-    read_noise_error: float
-    frame_noise: float
-    level: float
-    pedestal: float
-    saturated: int
-
-
-def _prepared(frame: Frame, amplifier: Amplifier, preparation: Preparation, place: str) -> _Prepared:
-    raw = _raw(frame, amplifier, place)
-    gain = amplifier.gain
-    try:
-        found = overscan.subtract(
-            raw,
-            amplifier.data.slices,
-            None if amplifier.serial_overscan is None else amplifier.serial_overscan.slices,
-            None if amplifier.parallel_overscan is None else amplifier.parallel_overscan.slices,
-            serial_model=preparation.serial,
-            parallel_model=preparation.parallel,
-            skip=preparation.skip,
-            clip=preparation.clip,
-            smooth=preparation.smooth,
-            nominal_read_noise=amplifier.read_noise / gain,
-        )
-    except BuildError as error:
-        raise BuildError(f"{place}: {error}") from error
-    with np.errstate(invalid="ignore"):
-        saturated = found.pixels >= np.float32(amplifier.saturation)
-    unusable = saturated | ~np.isfinite(found.pixels)
-    electrons = np.where(unusable, np.float32(np.nan), found.pixels * np.float32(gain))
-    turned = electrons[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
-    read_noise = gain * found.read_noise
-    return _Prepared(
-        pixels=np.ascontiguousarray(turned, dtype=np.float32),
-        read_noise=read_noise,
-        read_noise_error=gain * found.read_noise_error,
-        frame_noise=frame_noise(read_noise, found.serial_variance + found.parallel_variance, gain),
-        level=statistics.level(electrons),
-        pedestal=found.pedestal,
-        saturated=int(np.count_nonzero(saturated)),
-    )
-
-
-def frame_noise(read_noise: float, model_variance: float, gain: float) -> float:
-    """Give the noise that a corrected pixel without signal must show.
-
-    Parameters
-    ----------
-    read_noise : scalar [electron]
-    model_variance : scalar
-        What the overscan models add, in units of the squared read noise.
-    gain : scalar [electron / adu]
-
-    Returns
-    -------
-    scalar [electron]
-        ``sqrt(read_noise^2 (1 + model_variance) + gain^2 / 12)``: readout, overscan model and quantisation.
-    """
-    return math.sqrt(read_noise**2 * (1.0 + model_variance) + gain**2 * overscan.QUANTISATION)
-
-
-def _raw(frame: Frame, amplifier: Amplifier, place: str) -> Pixels:
-    raw = frame.pixels(amplifier)
-    if raw.shape != amplifier.raw.shape:
-        raise BuildError(
-            f"{place}: a raw image of {raw.shape} pixels is not of the shape {amplifier.raw.shape} that the "
-            "instrument says (take the instrument of this camera)"
-        )
-    if not np.isfinite(raw).any():
-        raise BuildError(f"{place}: its raw image holds no value at all (take the exposure again)")
-    return raw
 
 
 def _plane(product: Product, name: str, position: Box) -> Pixels:

@@ -42,6 +42,8 @@ def blocks(path: Path) -> tuple[Block, ...]:
         with path.open("rb") as file:
             if file.read(9) != b"SIMPLE  =":
                 raise StoreError(f"{path} is not FITS: it does not begin with 'SIMPLE  ='")
+            if size % _BLOCK:
+                raise StoreError(f"{path} is cut short: its {size} bytes are not whole blocks of {_BLOCK}")
             file.seek(0)
             return _walk(path, file, size)
     except OSError as error:

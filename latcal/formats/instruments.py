@@ -1,4 +1,4 @@
-"""Instrument files: a sensor type once, then the detectors that have it, each with its own figures."""
+"""Instrument files: a sensor type once, then the detectors that have it, with its figures or their own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 from attrs import field, frozen
 
 from latcal.errors import Problem, RecipeError
+from latcal.formats.constants import constant_problems
 from latcal.formats.located import compose
 from latcal.formats.sensors import Figures, Place, Sensor, convertible, layout, located
 from latcal.formats.structure import structure
-from latcal.formats.tree import Tree
+from latcal.formats.tree import Path, Tree, dotted
+from latcal.model.crosstalk import Coefficients, coefficient_faults
 from latcal.model.geometry import Amplifier, Box, Detector, Instrument, Preparation
 from latcal.model.options import option
 from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
@@ -19,15 +21,29 @@ from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
 
 @frozen
 class SensorUse:
-    """One detector: its sensor type and its own figures, for all amplifiers or for each in the order of the sensor."""
+    """One detector: its sensor type, and what figures of it are its own.
+
+    Figures are for all amplifiers, or for each in the order of the sensor; those left out are the sensor's.
+
+    Parameters
+    ----------
+    crosstalk : Coefficients
+        A row for each amplifier that sees, a column for each that is seen, in the order of the sensor.
+    """
 
     id: int
     name: str
     sensor: str
-    gain: Figures = field(validator=convertible("electron / adu"))
-    read_noise: Figures = field(validator=convertible("electron"))
-    saturation: Figures = field(validator=convertible("adu"))
+    gain: Figures | None = field(default=None, validator=convertible("electron / adu"))
+    read_noise: Figures | None = field(default=None, validator=convertible("electron"))
+    saturation: Figures | None = field(default=None, validator=convertible("adu"))
     serial: str = ""
+    crosstalk: Coefficients = ()
+
+    @property
+    def likeness(self) -> tuple[str, Figures | None, Figures | None, Figures | None]:
+        """What detectors of equal amplifiers have in common."""
+        return self.sensor, self.gain, self.read_noise, self.saturation
 
 
 @frozen
@@ -46,6 +62,10 @@ class InstrumentFile:
     binning: str = "1x1"
     mode: str = ""
     overscan: Preparation = field(factory=Preparation)
+    header: Mapping[str, Any] = field(factory=dict)
+
+
+_FIGURES = (("gain", "electron / adu"), ("read_noise", "electron"), ("saturation", "adu"))
 
 
 def read_instrument(text: str, file: str) -> Instrument:
@@ -65,15 +85,8 @@ def read_instrument(text: str, file: str) -> Instrument:
     """
     tree = compose(text, file)
     written = structure(tree, InstrumentFile, hooks={Box: _box, Figures: Figures.read})
-    problems = _overscan_problems(tree, written.overscan)
-    detectors: list[Detector] = []
-    layouts = {name: layout(tree, name, sensor, problems) for name, sensor in written.sensors.items()}
-    for index, one in enumerate(written.detectors):
-        if one.sensor not in layouts:
-            what = f"{one.sensor!r} is not a sensor of this file"
-            problems.append(located(tree, ("detectors", index, "sensor"), what, f"there is {', '.join(layouts)}"))
-        elif layouts[one.sensor]:
-            detectors += _detector(tree, index, one, written.sensors[one.sensor], layouts[one.sensor], problems)
+    problems = [*_overscan_problems(tree, written.overscan), *constant_problems(tree, written.header)]
+    detectors = _detectors(tree, written, problems)
     if not problems:
         try:
             return _instrument(written, detectors)
@@ -95,6 +108,7 @@ def _instrument(written: InstrumentFile, detectors: list[Detector]) -> Instrumen
         binning=written.binning,
         mode=written.mode,
         preparation=written.overscan,
+        header={keyword.upper(): value for keyword, value in written.header.items()},
     )
 
 
@@ -105,7 +119,7 @@ def _box(value: Any) -> Box:
 
 
 def _overscan_problems(tree: Tree, overscan: Preparation) -> list[Problem]:
-    return [
+    problems = [
         located(tree, ("overscan", word), f"{model!r} is not a model of the {word} overscan", f"known: {', '.join(known)}")
         for word, model, known in (
             ("serial", overscan.serial, SERIAL_MODELS),
@@ -113,32 +127,89 @@ def _overscan_problems(tree: Tree, overscan: Preparation) -> list[Problem]:
         )
         if model not in known
     ]
+    path: Path = ("overscan", "crosstalk")
+    if path in tree.marks:  # it is a key of a preparation, and no property of an instrument
+        hint = "detectors have coefficients; a stage leaves them unused with 'options: {crosstalk: false}'"
+        problems.append(Problem("'crosstalk' is not a key here", hint, tree.key_at(path), dotted(path)))
+    return problems
 
 
-def _detector(
-    tree: Tree, index: int, one: SensorUse, sensor: Sensor, places: list[Place], problems: list[Problem]
-) -> list[Detector]:
-    """Make a detector; give none, and say why, if that cannot be."""
-    figures = []
-    count = len(places)
-    for word, unit in (("gain", "electron / adu"), ("read_noise", "electron"), ("saturation", "adu")):
-        values = getattr(one, word).converted(unit)
-        if len(values) not in (1, count):
-            what = f"{len(values)} numbers for {count} amplifiers"
-            problems.append(located(tree, ("detectors", index, word), what, f"write {count} numbers, or one for all"))
-            return []
-        figures.append(values * count if len(values) == 1 else values)
-    try:
-        amplifiers = tuple(
-            Amplifier(
-                place.name, place.extension, place.raw, place.data, place.position, gain, noise, saturation,
-                place.serial_overscan, place.parallel_overscan, place.flip_x, place.flip_y,
-            )
-            for place, gain, noise, saturation in zip(places, *figures, strict=True)
+def _detectors(tree: Tree, written: InstrumentFile, problems: list[Problem]) -> list[Detector]:
+    """Make the detectors; those that are alike share their amplifiers, and tell a fault of them once."""
+    found: list[Detector] = []
+    layouts = {name: layout(tree, name, sensor, problems) for name, sensor in written.sensors.items()}
+    made: dict[Any, tuple[Amplifier, ...]] = {}
+    for index, one in enumerate(written.detectors):
+        if one.sensor not in layouts:
+            what = f"{one.sensor!r} is not a sensor of this file"
+            problems.append(located(tree, ("detectors", index, "sensor"), what, f"there is {', '.join(layouts)}"))
+            continue
+        sensor, places = written.sensors[one.sensor], layouts[one.sensor]
+        try:
+            if one.likeness not in made:
+                figures = _figures(tree, index, one, sensor, len(places), problems) if places else []
+                made[one.likeness] = _amplifiers(places, figures)
+            amplifiers = made[one.likeness]
+            wrong = _crosstalk_problems(tree, index, one, amplifiers) if amplifiers else []
+            problems += wrong
+            if amplifiers and not wrong:
+                found.append(_detector(one, sensor, amplifiers))
+        except ValueError as error:
+            problems.append(located(tree, ("detectors", index), str(error), f"mend it, or the sensor {one.sensor!r}"))
+            made[one.likeness] = ()
+    return found
+
+
+def _detector(one: SensorUse, sensor: Sensor, amplifiers: tuple[Amplifier, ...]) -> Detector:
+    pixel = float(sensor.pixel.to_value("um"))
+    a00 = float(sensor.brighter_fatter.to_value("1 / electron"))
+    return Detector(one.id, one.name, amplifiers, one.serial, sensor.vendor, pixel, a00, one.crosstalk)
+
+
+def _crosstalk_problems(tree: Tree, index: int, one: SensorUse, amplifiers: tuple[Amplifier, ...]) -> list[Problem]:
+    faults = coefficient_faults(one.crosstalk, {amplifier.name: amplifier.raw.shape for amplifier in amplifiers})
+    return [located(tree, ("detectors", index, "crosstalk", *place), what, hint) for place, what, hint in faults]
+
+
+def _amplifiers(places: list[Place], figures: list[tuple[float, ...]]) -> tuple[Amplifier, ...]:
+    """Make the amplifiers of a detector; none, if a figure is missing.
+
+    Raises
+    ------
+    ValueError
+        If one has regions or figures that no amplifier has.
+    """
+    if len(figures) < len(_FIGURES):
+        return ()
+    return tuple(
+        Amplifier(
+            place.name, place.extension, place.raw, place.data, place.position, gain, noise, saturation,
+            place.serial_overscan, place.parallel_overscan, place.flip_x, place.flip_y,
         )
-        pixel = float(sensor.pixel.to_value("um"))
-        return [Detector(one.id, one.name, amplifiers, one.serial, sensor.vendor, pixel)]
-    except ValueError as error:
-        hint = f"mend it, or the sensor {one.sensor!r}"
-        problems.append(located(tree, ("detectors", index), str(error), hint))
-        return []
+        for place, gain, noise, saturation in zip(places, *figures, strict=True)
+    )
+
+
+def _figures(
+    tree: Tree, index: int, one: SensorUse, sensor: Sensor, count: int, problems: list[Problem]
+) -> list[tuple[float, ...]]:
+    """Give the figures of each amplifier: the detector's own or its sensor's; what is wrong is added to the problems."""
+    found = []
+    for word, unit in _FIGURES:
+        path: Path = ("detectors", index, word)
+        figures = getattr(one, word)
+        if figures is None:
+            path, figures = ("sensors", one.sensor, word), getattr(sensor, word)
+        if figures is None:
+            hint = f"write '{word}: 5 {unit}' here, or in the sensor {one.sensor!r} for all detectors that have it"
+            problems.append(located(tree, ("detectors", index), f"{word!r} is missing", hint))
+            continue
+        values = figures.converted(unit)
+        if len(values) in (1, count):
+            found.append(values * count if len(values) == 1 else values)
+            continue
+        what = f"{len(values)} numbers for {count} amplifiers"
+        problem = located(tree, path, what, f"write {count} numbers, or one for all")
+        if problem not in problems:  # of a sensor, it is the same for every detector
+            problems.append(problem)
+    return found

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from latcal.errors import StoreError
 
 _STRUCTURE = frozenset({
     "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT", "BSCALE", "BZERO", "BLANK",
-    "CHECKSUM", "DATASUM", "EXTNAME", "EXTVER", "TFIELDS", "COMMENT", "HISTORY", "END", "",
+    "CHECKSUM", "DATASUM", "EXTNAME", "EXTVER", "TFIELDS", "COMMENT", "HISTORY", "END", "CONTINUE", "INHERIT", "",
 })
 _EXPOSURE = frozenset({
-    "OBSID", "EXPID", "IMGTYPE", "EXPTIME", "DARKTIME", "TIMESYS", "DATE-BEG", "MJD-BEG", "FILTER", "GRATING", "BINNING",
-    "MODE", "DETECTOR", "DETID", "DETSER", "SEQUENCE", "DISCARD", "LABELS",
+    "OBSID", "EXPID", "DAYOBS", "SEQNUM", "IMGTYPE", "TESTTYPE", "IMAGE", "EXPTIME", "SHUTTIME", "DARKTIME", "TIMESYS",
+    "DATE", "DATE-OBS", "DATE-BEG", "DATE-END", "MJD", "MJD-OBS", "MJD-BEG", "MJD-END", "FILTER", "GRATING", "BINNING",
+    "BINX", "BINY", "MODE", "DETECTOR", "DETID", "DETSER", "LSST_NUM", "CCD_MANU", "DETSIZE", "FILENAME", "SEQUENCE",
+    "DISCARD", "LABELS", "PROGRAM", "REASON", "NOTE",
 })
 _AMPLIFIER = frozenset({
-    "AMPNAME", "BUNIT", "DATASEC", "BIASSEC", "PBIASSEC", "DETSEC", "GAIN", "RDNOISE", "SATURATE",
+    "AMPNAME", "CHANNEL", "BUNIT", "CCDSUM", "DATASEC", "BIASSEC", "PBIASSEC", "DETSEC", "GAIN", "RDNOISE", "SATURATE",
 })
 OWN = _STRUCTURE | _EXPOSURE | _AMPLIFIER
 """Keywords that latcal writes itself, from facts; a camera's own header does not override them."""
 
 _ROOM = 60  # characters of a card for value and comment; FITS has 80 for both, the keyword and what parts them
 _STANDARD = re.compile(r"[A-Z0-9_-]{1,8}")
+
+
+def is_own(keyword: str) -> bool:
+    """Say whether latcal, or FITS, may write a keyword in capitals: of `OWN`, or one of an amplifier with its number."""
+    stem = keyword.rstrip("0123456789")
+    digits = len(keyword) - len(stem)
+    numbered = _AMPLIFIER | {"NAXIS", "ZNAXIS"}
+    return keyword in OWN | {"ZIMAGE", "HIERARCH"} or (
+        digits > 0 and stem in {word[: 8 - digits] for word in numbered}
+    )
 
 
 def written_text(text: str) -> str:
@@ -41,6 +54,18 @@ def read_text(written: str) -> str:
         If it cannot be.
     """
     return written.encode("ascii").decode("unicode_escape")
+
+
+def put_cards(header: Any, cards: Iterable[tuple[str, Any, str]]) -> None:
+    """Put keywords, values and comments in a header, in order; a keyword that is there gets the new value.
+
+    Raises
+    ------
+    StoreError
+        If FITS can hold one in no way.
+    """
+    for keyword, value, comment in cards:
+        put_card(header, keyword, value, comment)
 
 
 def put_card(header: Any, keyword: str, value: Any, comment: str = "") -> None:

@@ -26,6 +26,12 @@ if TYPE_CHECKING:  # astropy.io.fits is imported when the first file is written 
 _FACTS = ("kind", "detector", "detector_name", "setup", "unit", "pins", "preparation", "exposure", "provenance")
 _LAST = "PROVENANCE"
 
+LARGE_PLANE = 1_000_000
+"""Pixels from which planes of whole numbers (mask, kept) are compressed, without loss: to 1 %, in 0.1 s for LATISS. Noise
+in floating point shrinks by a sixth at the most, and takes many seconds: it stays as it is. Our choice and measurement."""
+
+TILE_ROWS = 64  # rows compressed together, as in raw frames
+
 
 def write_product(product: Product, path: Path) -> None:
     """Write a product.
@@ -176,13 +182,12 @@ def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
     yield "DATADIG", digest(product), "SHA-256 of planes and tables"
 
 
-def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHDU:
-    from astropy.io import fits
+def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHDU | fits.CompImageHDU:
     from astropy.units import Unit
 
     stored = plane.view(np.uint8) if plane.dtype == bool else plane
     try:
-        hdu = fits.ImageHDU(np.ascontiguousarray(stored), name=name)
+        hdu = _image_hdu(np.ascontiguousarray(stored), name)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the plane {name!r} is of {plane.dtype}, which FITS has not (use float32 or uint8)") from error
     if name in ("image", "variance") and product.unit:
@@ -193,6 +198,16 @@ def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHD
         for plane_name, bit in MASK_PLANES.items():
             put_card(hdu.header, f"MP_{plane_name}", bit, "bit of this mask plane")
     return hdu
+
+
+def _image_hdu(pixels: NDArray[Any], name: str) -> fits.ImageHDU | fits.CompImageHDU:
+    from astropy.io import fits
+
+    small = pixels.size < LARGE_PLANE or pixels.ndim != 2 or pixels.dtype.itemsize > 4  # Rice ends at 32 bits
+    if small or pixels.dtype.kind not in "iu":
+        return fits.ImageHDU(pixels, name=name)
+    tile = (min(TILE_ROWS, len(pixels)), pixels.shape[1])
+    return fits.CompImageHDU(pixels, name=name, compression_type="RICE_1", tile_shape=tile)
 
 
 def _table_hdu(name: str, table: Mapping[str, Column]) -> fits.BinTableHDU:

@@ -1,4 +1,8 @@
-"""Raw frames as plain FITS: one image for each amplifier, the facts of the exposure in the primary header."""
+"""Raw frames as plain FITS: one image for each amplifier, the facts of the exposure in the primary header.
+
+Of the instruments of Rubin Observatory they are what these write: a file for each exposure and detector, its amplifiers
+in the order of the camera, whole numbers of 32 bits, compressed by Rice.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from numpy.typing import NDArray
 
 from latcal.errors import StoreError
 from latcal.formats.blocks import blocks, find_block
-from latcal.formats.cards import amplifier_cards, exposure_cards, exposure_of
-from latcal.formats.keywords import OWN, put_card
+from latcal.formats.cards import amplifier_cards, exposure_of, image_cards, place_cards, primary_cards
+from latcal.formats.keywords import OWN, put_card, put_cards
 from latcal.model.frames import Frame, RawPixels
 from latcal.model.geometry import Amplifier, Detector
 
@@ -23,7 +27,10 @@ if TYPE_CHECKING:  # astropy.io.fits is imported when the first file is written 
 
 __all__ = ["FitsPixels", "checksum", "exposure_of", "headers", "read_raw", "write_raw"]
 
-TILE_ROWS = 64  # rows compressed together; our choice: a tile of one row takes several times longer
+TILE_ROWS = 64
+"""Rows compressed together; our choice. LATISS compresses each row for itself (ZTILE 576 x 1), which takes several times
+longer to write and to read. What is read is the same.
+"""
 
 
 def write_raw(frame: Frame, path: Path, *, compress: bool) -> None:
@@ -60,15 +67,14 @@ def write_raw(frame: Frame, path: Path, *, compress: bool) -> None:
             hdus.append(_image_hdu(image, compress=compress))
             header = hdus[-1].header
             header["EXTNAME"] = str(extension) if isinstance(extension, str) else amplifiers[0].name
+            put_cards(header, image_cards(frame))
         for number, amplifier in enumerate(amplifiers, 1):
-            for word, value, comment in amplifier_cards(amplifier):
+            for word, value, comment in amplifier_cards(frame.detector, amplifier):
                 key = word if len(amplifiers) == 1 else f"{word[: 8 - len(str(number))]}{number}"
                 put_card(header, key, value, comment)
-    for word, value in frame.header.items():
-        if word.upper() not in OWN:
-            put_card(primary.header, word, value)
-    for word, value, comment in exposure_cards(frame):
-        put_card(primary.header, word, value, comment)
+    put_cards(primary.header, place_cards(frame))
+    put_cards(primary.header, ((word, value, "") for word, value in frame.header.items() if word.upper() not in OWN))
+    put_cards(primary.header, primary_cards(frame))
     fits.HDUList(hdus).writeto(path, overwrite=True, output_verify="exception")
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from latcal.errors import Problem
 from latcal.formats.tree import Path, Tree, dotted
 from latcal.model.geometry import Box
 from latcal.model.options import option
-from latcal.model.quantities import parse_quantity
+from latcal.model.quantities import NUMBER, parse_quantity
 
 _FIGURES = re.compile(r"\s*((?:[0-9.]\S*\s+)+?)\s*([^0-9.\s+-].*)", re.DOTALL)
+_PLAIN = re.compile(NUMBER)
 _FLIPS = {"": (False, False), "x": (True, False), "y": (False, True), "xy": (True, True)}
 
 
@@ -37,9 +39,7 @@ class Figures:
         match = _FIGURES.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"{text!r} is not numbers with a unit", "write '8.4 electron', or '8.4 8.5 electron'")
-        words = match[1].split()
-        numbers = [parse_quantity(word, "") for word in words]
-        return cls(tuple(float(number.value) for number in numbers), match[2].strip())
+        return cls(tuple(map(_number, match[1].split())), match[2].strip())
 
     def converted(self, unit: str) -> tuple[float, ...]:
         """Give the numbers in a unit.
@@ -53,11 +53,18 @@ class Figures:
         return tuple(value * scale for value in self.values)
 
 
-def convertible(unit: str) -> Callable[[Any, Any, Figures], None]:
-    """Make the validator of figures that are wanted in a unit."""
+def _number(word: str) -> float:
+    """Read a number: a plain one fast, as there are thousands; any other so that it is refused in the usual words."""
+    value = float(word) if _PLAIN.fullmatch(word) else math.inf
+    return value if math.isfinite(value) else float(parse_quantity(word, "").value)
 
-    def validate(_: Any, __: Any, figures: Figures) -> None:
-        figures.converted(unit)
+
+def convertible(unit: str) -> Callable[[Any, Any, Figures | None], None]:
+    """Make the validator of figures that are wanted in a unit, if there are any."""
+
+    def validate(_: Any, __: Any, figures: Figures | None) -> None:
+        if figures is not None:
+            figures.converted(unit)
 
     return validate
 
@@ -102,6 +109,8 @@ class Sensor:
         An amplifier's pixels in its image, overscans included.
     data, serial_overscan, parallel_overscan : Box
         Inside of it, counted from its corner.
+    gain, read_noise, saturation : Figures or None
+        Of each detector of the type that has none of its own.
     """
 
     raw: Box
@@ -111,6 +120,10 @@ class Sensor:
     parallel_overscan: Box | None = None
     vendor: str = ""
     pixel: Any = option("10 um", help="Size of a pixel.", unit="um")
+    brighter_fatter: Any = option("0 / electron", help="Nominal coefficient a00, negative.", unit="1 / electron")
+    gain: Figures | None = field(default=None, validator=convertible("electron / adu"))
+    read_noise: Figures | None = field(default=None, validator=convertible("electron"))
+    saturation: Figures | None = field(default=None, validator=convertible("adu"))
 
 
 def located(tree: Tree, path: Path, what: str, hint: str) -> Problem:

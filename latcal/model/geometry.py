@@ -6,9 +6,12 @@ Boxes are half-open, ``(y, x)`` and zero-based; FITS sections are converted here
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+
+from latcal.model.crosstalk import Coefficients, coefficient_faults
 
 _SECTION = re.compile(r"\s*\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]\s*")
 
@@ -122,10 +125,17 @@ class Amplifier:
 class Detector:
     """One sensor and its amplifiers, in the order of the raw file.
 
+    Parameters
+    ----------
+    brighter_fatter : float [1 / electron]
+        Nominal coefficient a00, negative; 0 where none is known.
+    crosstalk : Coefficients
+        What of each amplifier (column) shows in each other (row); empty where that is not known.
+
     Raises
     ------
     ValueError
-        If amplifiers share a name, overlap or do not fill the sensor.
+        If amplifiers share a name, overlap or do not fill the sensor; or coefficients of crosstalk are not theirs.
     """
 
     id: int
@@ -134,6 +144,8 @@ class Detector:
     serial: str = ""
     vendor: str = ""
     pixel_um: float = 10.0
+    brighter_fatter: float = 0.0
+    crosstalk: Coefficients = ()
 
     def __attrs_post_init__(self) -> None:
         names = [amplifier.name for amplifier in self.amplifiers]
@@ -146,6 +158,8 @@ class Detector:
             for other in self.amplifiers[:i]
         ):
             raise ValueError(f"detector {self.name}: its amplifiers do not tile {ny} x {nx} pixels")
+        for _, what, hint in coefficient_faults(self.crosstalk, {one.name: one.raw.shape for one in self.amplifiers}):
+            raise ValueError(f"detector {self.name}: crosstalk: {what} ({hint})")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -173,7 +187,7 @@ class Detector:
 
 @frozen
 class Preparation:
-    """How a raw frame is prepared: the overscan models, and what they skip.
+    """How a raw frame is prepared: the overscan models and what they skip, and whether crosstalk is subtracted.
 
     Parameters
     ----------
@@ -185,6 +199,8 @@ class Preparation:
         Beyond this an overscan sample is an outlier.
     smooth : float [row]
         Width of the Gaussian that smooths a model per row; 0 leaves it as it is.
+    crosstalk : bool
+        Whether it is subtracted where a detector has coefficients for it. Of a planned stage: whether any has.
 
     Notes
     -----
@@ -196,10 +212,16 @@ class Preparation:
     skip: int = 3
     clip: float = 5.0
     smooth: float = 1.0
+    crosstalk: bool = True
+
+    def on(self, detector: Detector) -> Self:
+        """Give how frames of a detector are prepared: without coefficients no crosstalk is subtracted."""
+        return evolve(self, crosstalk=self.crosstalk and bool(detector.crosstalk))
 
     def __str__(self) -> str:
         models = f"serial overscan {self.serial!r}, parallel {self.parallel!r}"
-        return f"{models}, skip {self.skip}, clip {self.clip:g}, smooth {self.smooth:g}"
+        text = f"{models}, skip {self.skip}, clip {self.clip:g}, smooth {self.smooth:g}"
+        return f"{text}, crosstalk subtracted" if self.crosstalk else text
 
 
 @frozen
@@ -218,6 +240,8 @@ class Instrument:
         Start of an observation id: ``AT_O`` in ``AT_O_20220929_000001``.
     binning, mode : str
         How the geometry is read out; frames that come in another way are refused.
+    header : mapping of str to bool, int, float or str
+        Constant cards of its raw files, by FITS keyword: INSTRUME, TELESCOP and the like.
     """
 
     name: str
@@ -231,6 +255,7 @@ class Instrument:
     binning: str = "1x1"
     mode: str = ""
     preparation: Preparation = field(factory=Preparation)
+    header: Mapping[str, bool | int | float | str] = field(factory=dict, hash=False)
 
     def __attrs_post_init__(self) -> None:
         ids = [detector.id for detector in self.detectors]

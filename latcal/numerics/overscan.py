@@ -3,29 +3,36 @@
 The serial overscan (columns beyond the data) follows the pedestal from row to row; the parallel overscan (rows
 beyond the data) what is left from column to column. A model of few samples adds noise of its own: how much is part
 of the answer, because a corrected pixel must be judged against its true noise (docs/physics.md).
+
+`subtract` does both. Crosstalk belongs between them: `measure_pedestals` of every amplifier, `crosstalk.subtract` over all
+of them, `subtract_parallel` for each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from latcal.errors import BuildError
 from latcal.numerics.arrays import Pixels, Wide
+from latcal.numerics.overscan_models import PARALLEL, PARALLEL_MODELS, SERIAL, SERIAL_MODELS
 from latcal.numerics.samples import QUANTISATION, Samples, narrow
-from latcal.numerics.smoothing import filled, gaussian, mean_variance, smoothed
-from latcal.numerics.statistics import quartile_sigma
 
-__all__ = ["PARALLEL_MODELS", "QUANTISATION", "SERIAL_MODELS", "Overscan", "subtract"]
+__all__ = [
+    "PARALLEL_MODELS",
+    "QUANTISATION",
+    "SERIAL_MODELS",
+    "Overscan",
+    "WithPedestals",
+    "measure_pedestals",
+    "subtract",
+    "subtract_parallel",
+]
 
 Section: TypeAlias = tuple[slice, slice]
-
-LINE_CLIP: Final = 5.0
-"""Columns this many sigma off the line are left out of it; latcal's choice: a saturated column trails into it."""
 
 
 @frozen
@@ -52,6 +59,52 @@ class Overscan:
     serial_variance: float
     parallel_variance: float
     pedestal: float
+
+
+@frozen(eq=False)
+class WithPedestals:
+    """One whole amplifier, and the pedestal of each of its rows as the serial overscan tells it.
+
+    Parameters
+    ----------
+    pixels : (ny, nx) [adu]
+        As read out, overscans included.
+    pedestals : (ny,) [adu]
+        0 without serial overscan. Beyond the rows that were measured, that of the nearest.
+    rows, columns : slice
+        The data.
+    across : slice or None
+        Rows of the parallel overscan that are used.
+    samples : Samples or None
+        Of the serial overscan.
+    variance : scalar, in units of the squared noise of one overscan pixel
+        What subtracting the pedestals adds.
+    subtracted : bool
+        Whether the pixels are without them already.
+    """
+
+    pixels: Pixels
+    pedestals: Wide
+    rows: slice
+    columns: slice
+    across: slice | None
+    samples: Samples | None
+    variance: float
+    subtracted: bool = False
+
+    def signal(self) -> WithPedestals:
+        """Give the whole amplifier without its pedestals: where crosstalk is to be subtracted."""
+        whole = slice(None)
+        return self.with_signal(self.part(whole, whole))
+
+    def with_signal(self, pixels: Pixels) -> WithPedestals:
+        """Put other pixels [adu] in their place, without pedestals."""
+        return evolve(self, pixels=pixels, subtracted=True)
+
+    def part(self, rows: slice, columns: slice) -> Pixels:
+        """Give some pixels without their pedestals, as a fresh array [adu]."""
+        part = self.pixels[rows, columns]
+        return part.copy() if self.subtracted else part - narrow(self.pedestals[rows])[:, None]
 
 
 def subtract(
@@ -99,94 +152,61 @@ def subtract(
     BuildError
         If a model is not known, or an overscan that is needed holds no value.
     """
-    _require("serial", serial_model, SERIAL_MODELS)
     _require("parallel", parallel_model, PARALLEL_MODELS)
+    found = measure_pedestals(raw, data, serial, parallel, model=serial_model, skip=skip, clip=clip, smooth=smooth)
+    return subtract_parallel(found, model=parallel_model, clip=clip, nominal_read_noise=nominal_read_noise)
+
+
+def measure_pedestals(
+    raw: Pixels,
+    data: Section,
+    serial: Section | None,
+    parallel: Section | None,
+    *,
+    model: str = "mean per row",
+    skip: int = 3,
+    clip: float = 5.0,
+    smooth: float = 1.0,
+) -> WithPedestals:
+    """Measure the pedestal of each row in the serial overscan.
+
+    Parameters and errors are those of `subtract`.
+    """
+    _require("serial", model, SERIAL_MODELS)
     rows, columns = (_range(part, size) for part, size in zip(data, raw.shape, strict=True))
-    pixels: Pixels = raw[rows, columns]
-    row_model, column_model = np.zeros(len(pixels)), np.zeros(pixels.shape[1])
-    serial_variance = parallel_variance = 0.0
     across = None if parallel is None else _inner(parallel[0], raw.shape[0], skip)
-    region = None if across is None else raw[across, columns]
-    noise = None
-    if serial is not None:
-        span = rows if across is None else slice(min(rows.start, across.start), max(rows.stop, across.stop))
-        samples = Samples.of(raw[span, _inner(serial[1], raw.shape[1], skip)], clip, "serial")
-        noise = samples
-        values, serial_variance = SERIAL[serial_model](samples, smooth)
-        row_model = values[rows.start - span.start : rows.stop - span.start]
-        if region is not None and across is not None:
-            region = region - narrow(values[across.start - span.start : across.stop - span.start])[:, None]
-    if region is not None:
+    if serial is None:
+        return WithPedestals(raw, np.zeros(len(raw)), rows, columns, across, None, 0.0)
+    span = rows if across is None else slice(min(rows.start, across.start), max(rows.stop, across.stop))
+    samples = Samples.of(raw[span, _inner(serial[1], raw.shape[1], skip)], clip, "serial")
+    values, variance = SERIAL[model](samples, smooth)
+    pedestals = np.pad(values, (span.start, len(raw) - span.stop), mode="edge")
+    return WithPedestals(raw, pedestals, rows, columns, across, samples, variance)
+
+
+def subtract_parallel(
+    found: WithPedestals, *, model: str = "line", clip: float = 5.0, nominal_read_noise: float | None = None
+) -> Overscan:
+    """Subtract the parallel overscan of what the serial one left, and trim it.
+
+    Parameters
+    ----------
+    found : WithPedestals
+
+    Other parameters and errors are those of `subtract`.
+    """
+    _require("parallel", model, PARALLEL_MODELS)
+    corrected = found.part(found.rows, found.columns)
+    columns, variance, noise = np.zeros(corrected.shape[1]), 0.0, found.samples
+    if found.across is not None:
+        region = found.part(found.across, found.columns)
         noise = noise if noise is not None else Samples.of(region, clip, "parallel")
-        if parallel_model != "none":
-            column_model, parallel_variance = PARALLEL[parallel_model](Samples.of(region.T, clip, "parallel"), 0.0)
-    corrected = pixels - narrow(row_model)[:, None]
-    corrected -= narrow(column_model)
+        if model != "none":
+            columns, variance = PARALLEL[model](Samples.of(region.T, clip, "parallel"), 0.0)
+    corrected -= narrow(columns)
     read_noise, error = _read_noise(noise, nominal_read_noise)
-    pedestal = float(row_model.mean() + column_model.mean())
-    return Overscan(corrected, read_noise, error, serial_variance, parallel_variance, pedestal)
-
-
-def _mean_per_line(samples: Samples, smooth: float) -> tuple[Wide, float]:
-    means = filled(samples.means())
-    kernel = gaussian(smooth)
-    return smoothed(means, kernel), mean_variance(kernel, means.size) * samples.mean_variance()
-
-
-def _median_per_line(samples: Samples, _: float) -> tuple[Wide, float]:
-    return filled(np.where(samples.counts > 0.0, samples.medians, np.nan)), 0.5 * math.pi * samples.mean_variance()
-
-
-def _constant(samples: Samples, _: float) -> tuple[Wide, float]:
-    means, used = samples.means(), samples.counts > 0.0
-    total = float(samples.counts.sum())
-    value = float(means[used] @ samples.counts[used]) / total
-    return np.full(means.size, value), 1.0 / total
-
-
-def _none(samples: Samples, _: float) -> tuple[Wide, float]:
-    return np.zeros(samples.counts.size), 0.0
-
-
-def _line(samples: Samples, _: float) -> tuple[Wide, float]:
-    """Fit a straight line to the means, leaving out those that stand `LINE_CLIP` sigma off it."""
-    means = samples.means()
-    place = np.linspace(-1.0, 1.0, means.size) if means.size > 1 else np.zeros(1)
-    used = np.isfinite(means)
-    values = np.where(used, means, 0.0)
-    fitted = np.full(means.size, np.median(means[used]))
-    expected = math.sqrt(samples.variance * samples.mean_variance()) if samples.freedom else 0.0
-    variance = math.nan
-    for _attempt in range(3):
-        residual = values - fitted
-        kept = used & (np.abs(residual) <= LINE_CLIP * max(quartile_sigma(residual[used]), expected))
-        weight = np.where(kept, samples.counts, 0.0)
-        total = weight.sum()
-        middle = float(weight @ place) / total
-        lever = float(weight @ (place - middle) ** 2)
-        slope = float(weight @ ((place - middle) * values)) / lever if lever > 0.0 else 0.0
-        fitted = float(weight @ values) / total + slope * (place - middle)
-        variance = 1.0 / total + (float(np.mean((place - middle) ** 2)) / lever if lever > 0.0 else 0.0)
-    return fitted, variance
-
-
-Model: TypeAlias = Callable[[Samples, float], tuple[Wide, float]]
-
-SERIAL: Final[dict[str, Model]] = {
-    "mean per row": _mean_per_line,
-    "median per row": _median_per_line,
-    "constant": _constant,
-    "none": _none,
-}
-PARALLEL: Final[dict[str, Model]] = {
-    "line": _line,
-    "constant": _constant,
-    "mean per column": _mean_per_line,
-    "median per column": _median_per_line,
-    "none": _none,
-}
-SERIAL_MODELS: Final = tuple(SERIAL)
-PARALLEL_MODELS: Final = tuple(PARALLEL)
+    pedestal = float(found.pedestals[found.rows].mean() + columns.mean())
+    return Overscan(corrected, read_noise, error, found.variance, variance, pedestal)
 
 
 def _read_noise(samples: Samples | None, nominal: float | None) -> tuple[float, float]:

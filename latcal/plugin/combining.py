@@ -25,6 +25,8 @@ Facts = Mapping[str, tuple[float, str]]
 WHOLE = slice(None)
 OVERSCAN = "Overscan models, all of them, in place of those of the instrument; left out, its own."
 """Help of the option `overscan`."""
+CROSSTALK = "Whether crosstalk is subtracted, where the instrument file has coefficients of it."
+"""Help of the option `crosstalk`."""
 
 
 def above_zero(_: Any, attribute: Any, value: float) -> None:
@@ -62,6 +64,11 @@ def preparation(options: Any) -> Preparation | None:
     if chosen is None:
         return None
     return Preparation(chosen.serial, chosen.parallel, chosen.skip, chosen.clip, chosen.smooth)
+
+
+def crosstalk(options: Any) -> bool:
+    """Say whether the option `crosstalk` asks for crosstalk to be subtracted."""
+    return bool(options.crosstalk)
 
 
 def part(

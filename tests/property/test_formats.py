@@ -20,6 +20,7 @@ from latcal.model.products import Column
 from latcal.testing import samples
 
 words = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)
+labels = words | st.sampled_from(["program", "reason", "note"])
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
 numbers = st.floats(allow_nan=False)
 times = st.builds(
@@ -75,10 +76,11 @@ def test_a_product_read_from_its_file_is_the_same(planes, tables, setup, unit, p
 
 
 @few
-@given(setups, st.integers(0, 10**8), st.dictionaries(words, words, max_size=3), words, st.booleans())
-def test_the_facts_of_an_exposure_read_from_its_file_are_the_same(setup, milliseconds, labels, sequence, discarded):
+@given(setups, st.integers(0, 10**8), st.dictionaries(labels, words, max_size=3), words, words, st.booleans())
+def test_the_facts_of_an_exposure_read_from_its_file_are_the_same(setup, milliseconds, labels, sequence, image, discarded):
     time_s = milliseconds / 1000  # a card has room for 16 digits, so more exotic times are rounded in the last one
-    facts = evolve(samples.exposure(1, setup=setup), time_s=time_s, labels=labels, sequence=sequence, discarded=discarded)
+    exposure = evolve(samples.exposure(1, setup=setup), image=image, sequence=sequence, discarded=discarded)
+    facts = evolve(exposure, time_s=time_s, labels=labels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "raw.fits"
         write_raw(samples.frame(of=facts), path, compress=False)

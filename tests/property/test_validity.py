@@ -59,6 +59,17 @@ def test_ranges_overlap_just_when_an_instant_lies_in_both(one, other):
     assert one.overlaps(other) == any(one.contains(time) and other.contains(time) for time in witnesses)
 
 
+@given(ranges, ranges)
+def test_a_range_covers_another_just_when_nothing_of_it_is_outside(one, other):
+    outside = [end for end in ((None, one.begin), (one.end, None)) if end != (None, None)]
+    assert one.covers(other) == (not any(other.overlaps(ValidityRange(*end)) for end in outside))
+
+
+@given(ranges)
+def test_a_range_covers_itself(valid):
+    assert valid.covers(valid)
+
+
 @given(ranges)
 def test_a_range_overlaps_itself(valid):
     assert valid.overlaps(valid)

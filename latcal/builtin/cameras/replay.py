@@ -24,6 +24,7 @@ from latcal.plugin import (
     Setup,
     World,
     hookimpl,
+    observation_id,
     option,
 )
 
@@ -41,7 +42,7 @@ class ReplayOptions:
     """Options of the replay camera."""
 
     folder: Path = option(help="Folder of FITS frames, relative to the working directory.")
-    mapping: str = option(help="Which keywords say what: a mapping that latcal brings (efosc2), or the path of one.")
+    mapping: str = option(help="Which keywords say what: a mapping that latcal brings (efosc2, latiss), or the path of one.")
     pattern: str = option("*.fits", help="Which files of the folder are frames.")
     tolerance: Quantity = option(
         "5 ms", unit="s", validator=_not_negative, help="How far the time of a frame may be from that asked for."
@@ -156,10 +157,9 @@ def _asked(request: ExposureRequest) -> str:
 
 
 def _exposure(request: ExposureRequest, instrument: Instrument, shot: Shot) -> Exposure:
-    day, sequence = divmod(request.number, 100_000)
     return Exposure(
         id=request.number,
-        obs_id=f"{instrument.id_prefix}_{day}_{sequence:06d}",
+        obs_id=observation_id(instrument.id_prefix, request.number),
         image=shot.facts.image,
         time_s=shot.facts.time_s,
         dark_time_s=shot.facts.dark_time_s,
@@ -188,7 +188,13 @@ def describe(options: ReplayOptions, instrument: Instrument) -> CameraDescriptio
         8 * detector.raw_pixels + (len(detector.amplifiers) + 1) * 20 * 2880 for detector in instrument.detectors
     )
     images = frozenset(rule.image for rule in read_mapping(options.mapping).images)
-    return CameraDescription(overhead_s=0.0, frame_bytes=frame_bytes, images=images, longest_s=float("inf"))
+    return CameraDescription(
+        overhead_s=0.0,
+        frame_bytes=frame_bytes,
+        images=images,
+        longest_s=float("inf"),
+        tolerance_s=float(options.tolerance.to_value("s")),
+    )
 
 
 @hookimpl

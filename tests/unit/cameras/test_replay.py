@@ -323,7 +323,7 @@ class TestSections:
 
 class TestMapping:
     def test_a_name_that_nobody_has_is_told_what_there_is(self) -> None:
-        with pytest.raises(RecipeError, match=r"mapping: 'efosc3' is not a mapping .*\(write efosc2, or the path"):
+        with pytest.raises(RecipeError, match=r"mapping: 'efosc3' is not a mapping .*\(write efosc2 or latiss, or the path"):
             read_mapping("efosc3")
 
     @pytest.mark.parametrize(

@@ -94,12 +94,12 @@ def test_what_is_saturated_above_the_pedestal_has_no_value_and_is_counted(tmp_pa
 
 
 def test_what_is_not_a_number_has_no_value_and_is_not_saturated(tmp_path: Path) -> None:
-    raw = np.full(DETECTOR.amplifiers[0].raw.shape, float(PEDESTAL))
-    raw[3, 4], raw[3, 5] = np.nan, -np.inf
-    prepared = prepare(frame({"A": raw}), Preparation(), tmp_path)
-    pixels = prepared["A"].reader(slice(None))
-    assert np.argwhere(np.isnan(pixels)).tolist() == [[3, 2], [3, 3]]
-    assert prepared["A"].saturated == 0
+    images = {name: np.full(DETECTOR.amplifiers[0].raw.shape, float(PEDESTAL)) for name in ("A", "B")}
+    images["A"][3, 4], images["B"][3, 5] = np.nan, -np.inf
+    prepared = prepare(frame(images), Preparation(), tmp_path)
+    for name, place in (("A", [3, 2]), ("B", [NY - 4, NX - 4])):
+        assert np.argwhere(np.isnan(prepared[name].reader(slice(None)))).tolist() == [place]
+        assert (prepared[name].saturated, prepared[name].without_number) == (0, 1)
 
 
 def test_noise_is_that_of_the_overscan_with_model_and_quantisation(tmp_path: Path) -> None:

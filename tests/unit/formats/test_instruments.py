@@ -78,12 +78,60 @@ def test_figures_may_be_in_any_unit_that_converts():
         ("serial: constant", "serial: median", "4:20: overscan.serial: 'median' is not a model of the serial overscan .known: mean per row"),
         ("full_well: 100000 electron", "full_well: 100000", "3:12: full_well: 100000 has no unit .write '100000 electron'"),
         ("name: pair", "name: [pair", "pair.yaml:"),
+        ("gain: 1.1 1.2 electron/adu, ", "", "pair.yaml:13:5: detectors.0: 'gain' is missing .write 'gain: 5 electron / adu' here, or in the sensor 'half'"),
+        ("filters: [r]", "header: {INSTRUME: [a]}", r"pair.yaml:2:20: header.INSTRUME: \['a'\] is not a value of a card .write text, a number"),
+        ("filters: [r]", "header: {INSTRUME: }", "pair.yaml:2:.*: header.INSTRUME: None is not a value of a card"),
+        ("filters: [r]", "header: {INSTRUME: été}", "pair.yaml:2:20: header.INSTRUME: 'été' is not text that FITS can hold"),
+        ("filters: [r]", f"header: {{OBSERVER: {'x' * 60}}}", "pair.yaml:2:20: header.OBSERVER: .* does not fit on a card .write at most 60"),
+        ("filters: [r]", "header: {exptime: 5}", "pair.yaml:2:10: header.exptime: EXPTIME is written by latcal itself, .* .remove it"),
+        ("filters: [r]", "header: {NAXIS3: 5}", "pair.yaml:2:10: header.NAXIS3: NAXIS3 is written by latcal itself"),
+        ("filters: [r]", "header: {GAIN16: 5}", "pair.yaml:2:10: header.GAIN16: GAIN16 is written by latcal itself"),
+        ("filters: [r]", "header: {SATURAT2: 5}", "pair.yaml:2:10: header.SATURAT2: SATURAT2 is written by latcal itself"),
+        ("filters: [r]", "header: {CAM ERA/: 5}", "pair.yaml:2:10: header.CAM ERA/: 'CAM ERA/' is not a FITS keyword .write letters"),
+        ("filters: [r]", "header: {CAM: 5, cam: 6}", "pair.yaml:2:18: header.cam: CAM is given twice"),
     ],
 )
 def test_a_slip_is_shown_where_it_is(old, new, message):
     assert old in GOOD
     with pytest.raises(RecipeError, match=message):
         read_instrument(GOOD.replace(old, new, 1), "pair.yaml")
+
+
+def test_figures_of_a_sensor_hold_for_its_detectors_that_say_none_of_their_own():
+    text = GOOD.replace("    amplifiers:", "    gain: 2 3 electron/adu\n    saturation: 90000 adu\n    amplifiers:")
+    text = text.replace("gain: 1.1 1.2 electron/adu, ", "").replace(", saturation: 100000 adu}", "}")
+    first, second = read_instrument(text, "pair.yaml").detectors
+    assert [(a.gain, a.saturation) for a in first.amplifiers] == [(2.0, 90_000.0), (3.0, 90_000.0)]
+    assert [(a.gain, a.saturation) for a in second.amplifiers] == [(1.3, 100_000.0), (1.3, 100_000.0)]
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ("gain: 1 2 3 electron/adu", "pair.yaml:10:11: sensors.half.gain: 3 numbers for 2 amplifiers .write 2 numbers, or one for all"),
+        ("gain: 1 electron", "pair.yaml:10:11: sensors.half.gain: '1 electron' is in 'electron', not in 'electron / adu'"),
+        ("gain: 1", "pair.yaml:10:11: sensors.half.gain: 1 is not numbers with a unit"),
+    ],
+)
+def test_a_slip_in_the_figures_of_a_sensor_is_shown_once_and_there(figure, message):
+    text = GOOD.replace("    amplifiers:", f"    {figure}\n    amplifiers:").replace("gain: 1.1 1.2 electron/adu, ", "")
+    with pytest.raises(RecipeError, match=message) as caught:
+        read_instrument(text.replace("gain: 1.3 electron/adu, ", ""), "pair.yaml")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_figure_that_many_detectors_lack_is_asked_for_once():
+    text = GOOD[: GOOD.index("detectors:")] + "detectors:\n"
+    text += "".join(f"  - {{id: {key}, name: S{key}, sensor: half, gain: 1 electron/adu, read_noise: 9 electron}}\n" for key in range(9))
+    with pytest.raises(RecipeError, match=r"pair.yaml:13:5: detectors\.0: 'saturation' is missing") as caught:
+        read_instrument(text, "pair.yaml")
+    assert len(caught.value.problems) == 1
+
+
+def test_constant_cards_are_text_numbers_or_truths_by_keywords_in_capitals():
+    cards = "header: {INSTRUME: pair, OBS-LAT: -30.25, instport: 2, HOT: true, SIMULATE DOME: '0'}"
+    instrument = read_instrument(GOOD.replace("filters: [r]", cards), "pair.yaml")
+    assert instrument.header == {"INSTRUME": "pair", "OBS-LAT": -30.25, "INSTPORT": 2, "HOT": True, "SIMULATE DOME": "0"}
 
 
 def test_every_slip_is_shown_at_once():
@@ -123,7 +171,7 @@ def test_the_bench_is_laid_out_as_latiss_is():
 
 def test_every_instrument_that_comes_with_latcal_can_be_read_and_says_what_it_is():
     declared = list(latcal_instruments())
-    assert {one.name for one in declared} >= {"bench", "efosc2"}
+    assert {one.name for one in declared} >= {"bench", "efosc2", "latiss", "lsstcam", "lsstcomcam", "trio"}
     for one in declared:
         assert one.load().name == one.name
         assert len(one.summary) > 10

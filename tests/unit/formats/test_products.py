@@ -166,3 +166,20 @@ def test_measurements_as_ecsv_have_a_row_for_each_place_and_a_column_for_each_me
     assert np.isnan(rows["amplifier", 11, "S00", "B"]["noise"])
     assert rows["exposure", 12, "", ""]["level"] == 3.0
     assert rows["exposure", 12, "", ""]["time"] == 10.0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.bool_])
+def test_large_planes_of_whole_numbers_are_compressed_and_read_back_exactly(path, dtype):
+    random = np.random.default_rng(1)
+    plane = np.zeros((1000, 1001), dtype=dtype)
+    plane[random.integers(0, 1000, 500), random.integers(0, 1001, 500)] = 1 if dtype is np.bool_ else np.iinfo(dtype).max
+    image = random.standard_normal(plane.shape).astype(np.float32)
+    image[3, 4] = np.nan
+    product = evolve(samples.product(), planes={"image": image, "kept": plane})
+    write_product(product, path)
+    read = read_product(path)
+    assert read.planes["kept"].dtype == plane.dtype
+    assert np.array_equal(read.planes["kept"], plane)
+    assert np.array_equal(read.planes["image"], image, equal_nan=True)
+    assert digest(read) == digest(product)
+    assert path.stat().st_size < image.nbytes + 0.2 * plane.nbytes

@@ -111,8 +111,7 @@ def _begin(header: Header, date: Date) -> Time:
 def _word(header: Header, word: Word | None) -> str | None:
     if word is None:
         return None
-    value = str(_value(header, word.keyword))
-    return word.translate.get(value, value) or None
+    return word(str(_value(header, word.keyword))) or None
 
 
 def _setup(header: Header, mapping: HeaderMapping) -> Setup:

@@ -77,10 +77,21 @@ class Date:
 
 @frozen
 class Word:
-    """A keyword that holds a name, and what the names are called in the instrument file."""
+    """A keyword that holds a name, and what the names are called in the instrument file.
+
+    Parameters
+    ----------
+    translate : mapping of str to str
+        A name that ends with ``*`` stands for all that begin like it; one that is written out goes before.
+    """
 
     keyword: str
     translate: Mapping[str, str] = field(factory=dict)
+
+    def __call__(self, name: str) -> str:
+        """Give what the instrument file calls a name."""
+        begins = (ours for theirs, ours in self.translate.items() if theirs.endswith("*") and name.startswith(theirs[:-1]))
+        return self.translate[name] if name in self.translate else next(begins, name)
 
 
 @frozen
