@@ -51,6 +51,8 @@ class ExposureRequest:
     image : str
         Image type: bias, dark, flat, or one that a plugin consumes.
     time_s : float [s]
+    position : int
+        Its place in its sequence, from 1; discarded exposures and probes count.
     """
 
     number: int
@@ -60,6 +62,7 @@ class ExposureRequest:
     setup: Setup
     sequence: str
     detectors: tuple[int, ...]
+    position: int = 1
     discarded: bool = False
     labels: Mapping[str, str] = field(factory=dict)
 
@@ -162,8 +165,8 @@ class AmplifierFrame:
     detector_level : float [electron]
         Mean of the levels over the detector's amplifiers.
     pedestal : float [adu]
-    saturated : int
-        Number of saturated pixels.
+    saturated, without_number : int
+        Numbers of saturated pixels, and of those that the camera gave no number for.
     """
 
     exposure: Exposure
@@ -175,6 +178,7 @@ class AmplifierFrame:
     detector_level: float
     pedestal: float
     saturated: int = 0
+    without_number: int = 0
 
     @property
     def reader(self) -> Any:

@@ -63,7 +63,7 @@ def request(
     detectors: tuple[int, ...] = (0,),
     discarded: bool = False,
 ) -> ExposureRequest:
-    """Give a request of an observing day, for the sequence ``<image>s``."""
+    """Give a request of an observing day, for the sequence ``<image>s``, whose first exposure has index 0."""
     return ExposureRequest(
         number=2022110400001 + index,
         index=index,
@@ -72,6 +72,7 @@ def request(
         setup=setup or Setup(),
         sequence=f"{image}s",
         detectors=detectors,
+        position=index + 1,
         discarded=discarded,
         labels={"reason": "test"},
     )

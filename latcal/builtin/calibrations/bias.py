@@ -41,6 +41,7 @@ class BiasOptions:
         help="'model' rejects by the noise of each frame; 'clipped' (3 sigma, 3 passes) and 'median' are for comparison.",
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
+    crosstalk: bool = option(True, help=combining.CROSSTALK)
 
 
 def check(sequences: tuple[Sequence, ...], _: BiasOptions) -> Iterator[tuple[str, str]]:
@@ -108,6 +109,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         rules=judging.RESIDUAL_RULES,
         check=check,
         preparation=combining.preparation,
+        crosstalk=combining.crosstalk,
         build_amplifier=build_amplifier,
         residual=residual,
         assemble=assemble,

@@ -52,6 +52,7 @@ class DarkOptions:
         "", help="Why a dark may be used with another bias than the one it was made with; recorded in the product."
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
+    crosstalk: bool = option(True, help=combining.CROSSTALK)
 
 
 def needs(_: DarkOptions) -> frozenset[str]:
@@ -182,6 +183,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         unpinned=unpinned,
         pins=frozenset({"bias"}),
         preparation=combining.preparation,
+        crosstalk=combining.crosstalk,
         build_amplifier=build_amplifier,
         residual=residual,
         assemble=assemble,

@@ -58,6 +58,7 @@ METRICS = (
     Metric("level", "electron", Scope.DETECTOR, "Mean of the amplifiers' levels."),
     Metric("amplifier_scatter", "", Scope.DETECTOR, "Scatter of the amplifiers' levels, over their mean."),
     Metric("level_ratio", "", Scope.EXPOSURE, "Level per second over that of the product, mean over detectors."),
+    Metric("lamp_drift", "", Scope.EXPOSURE, "Steady change of the level per second since the first exposure, over it."),
     Metric("scatter", "", Scope.EXPOSURE, "Scatter of the level ratios over detectors; 0 for one detector."),
 )
 RULES = (
@@ -67,7 +68,8 @@ RULES = (
         summary="The flattened frame is as noisy as its light, no more and no less.",
     ),
     Rule("level", "mean >= 1000 electron", summary="The lamp was on."),
-    Rule("level_ratio", "abs(level_ratio - 1) <= 0.05", summary="The lamp is steady."),
+    Rule("level_ratio", "abs(level_ratio - 1) <= 0.05", summary="No exposure has another level than the rest."),
+    Rule("lamp_drift", "abs(lamp_drift) <= 0.05", summary="The lamp is steady."),
     Rule("scatter", "scatter <= 0.05", summary="All detectors see the lamp change alike."),
     Rule("amplifier_scatter", "amplifier_scatter <= 0.05", summary="All amplifiers of a detector agree on the level."),
     judging.READ_NOISE_RULE,
@@ -90,11 +92,12 @@ class FlatOptions:
         "", help="Why a dark may be used with another bias than the one it was made with; recorded in the product."
     )
     brighter_fatter: Any = option(
-        "0 1 / electron",
+        None,
         unit="1 / electron",
-        help="Coefficient a00 (negative) of the expected noise; 0 for photons alone.",
+        help="Coefficient a00 (negative) of the expected noise, 0 for photons alone; the detector's own if left out.",
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
+    crosstalk: bool = option(True, help=combining.CROSSTALK)
 
 
 def needs(options: FlatOptions) -> frozenset[str]:
@@ -156,7 +159,8 @@ def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame, bias and dark subtracted, divided by the flat."""
     (frame,) = inputs.frames
-    a00 = float(inputs.options.brighter_fatter.to_value("1 / electron"))
+    chosen = inputs.options.brighter_fatter
+    a00 = inputs.detector.brighter_fatter if chosen is None else float(chosen.to_value("1 / electron"))
     flat = inputs.need("flat").reader(combining.WHOLE)
     left = residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, a00)
     return judging.at_amplifier(
@@ -194,8 +198,11 @@ def summarise(measurements: Measurements, products: Mapping[str, Product]) -> It
         for e, exposure in enumerate(measurements.exposures):
             yield Measurement("level", float(found[e, d]), exposure, detector)
             yield Measurement("amplifier_scatter", levels.relative_scatter(means[e, d]), exposure, detector)
-    for exposure, row in zip(measurements.exposures, ratios, strict=True):
-        yield Measurement("level_ratio", float(levels.mean_of_finite(row, 0)), exposure)
+    together = levels.mean_of_finite(ratios, 1)
+    drifts = levels.drift(together, np.array(measurements.times_s))
+    for exposure, row, ratio, drift in zip(measurements.exposures, ratios, together, drifts, strict=True):
+        yield Measurement("level_ratio", float(ratio), exposure)
+        yield Measurement("lamp_drift", float(drift), exposure)
         yield Measurement("scatter", levels.scatter(row), exposure)
 
 
@@ -278,6 +285,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         check=check,
         unpinned=unpinned,
         preparation=combining.preparation,
+        crosstalk=combining.crosstalk,
         build_amplifier=build_amplifier,
         residual=residual,
         assemble=assemble,

@@ -11,6 +11,8 @@ from typing import Self
 from astropy.time import Time
 
 from latcal.builtin.cameras.simulation.clock import RealClock, SimulatedClock
+from latcal.builtin.cameras.simulation.failing import Failing
+from latcal.builtin.cameras.simulation.faults import Struck, settled, struck, unknown
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.cameras.simulation.sensor import Readout, Shot, expose, lamplight
 from latcal.builtin.cameras.simulation.truth import Truth, truth
@@ -26,6 +28,7 @@ from latcal.plugin import (
     Setup,
     World,
     hookimpl,
+    observation_id,
 )
 
 __all__ = ["IMAGES", "LONGEST_S", "SimulatedCamera", "SimulatedOptions", "Truth", "describe", "truth"]
@@ -43,8 +46,9 @@ KEPT_PIXELS = 2**26
 class SimulatedCamera:
     """Exposes simulated detectors; see `latcal.builtin.cameras.simulation`.
 
-    Pixels follow from the seed, the index of the exposure, its type and time, the detector's id and the order of its
-    amplifiers; from no name, number or earlier exposure.
+    Pixels follow from the seed, the index of the exposure, its type and time, its place in its sequence, the detector's
+    id and the order of its amplifiers; from no name, number or earlier exposure. The first exposure of a sequence comes
+    after a pause: the readout settles.
     """
 
     def __init__(self, options: SimulatedOptions, world: World) -> None:
@@ -55,6 +59,7 @@ class SimulatedCamera:
         self._clock = SimulatedClock(world.now) if options.clock == "simulated" else RealClock(world.now, world.stop)
         largest = max(detector.shape[0] * detector.shape[1] for detector in self.detectors)
         self._truth = lru_cache(maxsize=max(1, KEPT_PIXELS // largest))(partial(_true, options, world.instrument))
+        self._failing = Failing(world)
         self._written: set[int] = set()
         self._writing = threading.Lock()
 
@@ -63,19 +68,21 @@ class SimulatedCamera:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close it."""
+        """Close it: what hangs lets go."""
+        self._failing.close()
 
     def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
         """Say what of these cannot be taken, and what to do; each thing once."""
         texts = [text for request in requests for text in _problems(request, self._instrument)]
+        texts += unknown(self._options.faults, {request.sequence for request in requests})
         folder = self._options.truth
         if folder is not None and folder.exists() and not folder.is_dir():
             texts.append(f"truth: {str(folder)!r} is not a folder (name one that exists or can be made)")
         return tuple(dict.fromkeys(texts))
 
     def remarks(self) -> Iterable[str]:
-        """Say nothing: a simulated camera has no history."""
-        return ()
+        """Say what goes wrong on command: a simulated camera has no other history."""
+        return tuple(f"the simulated camera has a fault on command: {fault}" for fault in self._options.faults)
 
     def setup(self, request: ExposureRequest) -> Setup:
         """Give the setup asked for: what is left open stays so, there being no wheel that stands somewhere."""
@@ -89,23 +96,39 @@ class SimulatedCamera:
         CameraError
             If it was aborted, or the truth cannot be written.
         """
-        readout_s = self._instrument.readout_s
-        begin = self._clock.expose(request.time_s, readout_s)
-        dark_time_s = request.time_s + self._options.dark_delay.to_value("s")
-        exposure = _exposure(request, self._instrument, float(dark_time_s), begin)
-        index, light = self._options.first + request.index, 0.0
-        if IMAGES.get(request.image, False):
-            light = lamplight(self._options, index, request.time_s, request.time_s + readout_s)
-        shot = Shot(index, light, exposure.dark_time_s, self._instrument.full_well)
+        faults = struck(self._options.faults, request.sequence, request.position)
+        begin = self._clock.expose(request.time_s, self._instrument.readout_s)
+        self._failing.wait(faults, request)
+        dark_time_s = float(request.time_s + self._options.dark_delay.to_value("s"))
+        exposure = _exposure(request, self._instrument, dark_time_s, begin)
         for key in request.detectors:
-            true = self._truth(key)
+            true, mine = self._truth(key), faults.on(key)
             self._write(true)
+            shot = self._shot(request, mine, exposure.dark_time_s, key)
             raw = Readout(expose(true, self._options, shot))
-            yield Frame(exposure, true.detector, raw, {"SIMSEED": self._options.seed, "LAMP": light > 0})
+            header = {**self._instrument.header, "SIMSEED": self._options.seed, "LAMP": shot.light > 0}
+            yield self._failing.spoilt(mine, Frame(exposure, true.detector, raw, header))
+
+    def _shot(self, request: ExposureRequest, faults: Struck, dark_time_s: float, detector: int) -> Shot:
+        """Give an exposure as a detector with these faults sees it."""
+        index, light, well = self._options.first + request.index, 0.0, self._options.full_well
+        if IMAGES.get(request.image, False):
+            cycle_s = request.time_s + self._instrument.readout_s
+            light = lamplight(self._options, index, request.time_s, cycle_s) * faults.lamp
+        return Shot(
+            index=index,
+            light=light,
+            dark_time_s=dark_time_s,
+            full_well=self._instrument.full_well if well is None else float(well.to_value("electron")),
+            settled=settled(self._options.faults, request.sequence, faults.position, detector),
+            leak=faults.leak,
+            reset="reset" in faults,
+        )
 
     def abort(self) -> None:
         """End an exposure under way, from any thread."""
         self._clock.abort()
+        self._failing.abort()
 
     def _write(self, true: Truth) -> None:
         """Write what is true of a detector when it is first exposed."""
@@ -122,10 +145,9 @@ def _true(options: SimulatedOptions, instrument: Instrument, key: int) -> Truth:
 
 
 def _exposure(request: ExposureRequest, instrument: Instrument, dark_time_s: float, begin: Time) -> Exposure:
-    day, sequence = divmod(request.number, 100_000)
     return Exposure(
         id=request.number,
-        obs_id=f"{instrument.id_prefix}_{day}_{sequence:06d}",
+        obs_id=observation_id(instrument.id_prefix, request.number),
         image=request.image,
         time_s=request.time_s,
         dark_time_s=dark_time_s,

@@ -11,9 +11,9 @@ from astropy.time import Time
 from attrs import evolve
 
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe, latcal_cameras, truth
-from latcal.builtin.cameras.simulation.sensor import NORMAL_ABOVE, electrons_of
+from latcal.builtin.cameras.simulation.channels import mirrored
+from latcal.builtin.cameras.simulation.charge import NORMAL_ABOVE, even, fluctuation
 from latcal.builtin.cameras.simulation.tracks import CHARGE, THICKNESS_UM, rays
-from latcal.builtin.cameras.simulation.truth import mirrored
 from latcal.errors import CameraError, RecipeError
 from latcal.formats.located import compose
 from latcal.formats.raw import write_raw
@@ -26,6 +26,8 @@ OFF = {
     "gain_scatter": "0 %", "read_noise_factor": 0.0, "pedestal_drift": "0 adu", "bias_structure": "0 electron",
     "dark_current": "0 electron/s", "hot_pixels": "0 %", "cosmic_rays": "0 / (cm2 min)", "prnu": "0 %",
     "vignetting": "0 %", "lamp": "0 electron/s", "lamp_noise": "0 %", "lamp_drift": "0 %",
+    "glow": "0 electron", "settling": "0 electron", "crosstalk": 0.0, "bad_columns": 0, "telegraph_pixels": "0 %",
+    "brighter_fatter": "0 / electron", "non_linearity": "0 %",
 }  # fmt: skip
 
 
@@ -74,7 +76,7 @@ class TestRepeats:
         assert not same(frame(options(seed=1), request(0)), frame(options(seed=2), request(0)))
 
     def test_another_index_gives_other_noise_on_the_same_sensor(self) -> None:
-        one, other = raws(frame(options(), request(0))), raws(frame(options(), request(1)))
+        one, other = (raws(frame(options(settling="0 electron"), request(index))) for index in (0, 1))
         assert not np.array_equal(one, other)
         assert abs(float(one.mean()) - float(other.mean())) < 2  # adu; the drift is 0.5 rms
 
@@ -114,7 +116,7 @@ class TestTruth:
             assert 8400 <= true.pedestal[amplifier.name] <= 22500
 
     def test_read_noise_is_in_the_overscan(self) -> None:
-        chosen = options()
+        chosen = options(settling="0 electron")
         true = truth(chosen, self.detector)
         found = frame(chosen, request(0), self.instrument)
         for amplifier in self.detector.amplifiers:
@@ -125,7 +127,7 @@ class TestTruth:
             assert abs(measured - true.read_noise[amplifier.name]) < 4 * error
 
     def test_gain_is_in_the_noise_of_a_flat_pair(self) -> None:
-        chosen = options(cosmic_rays="0 / (cm2 min)", hot_pixels="0 %")
+        chosen = quiet(lamp="3600 electron/s", read_noise_factor=1.0, gain_scatter="2 %", prnu="0.4 %")
         true = truth(chosen, self.detector)
         one, other = (frame(chosen, request(index, "flat", 10.0), self.instrument) for index in (0, 1))
         for amplifier in self.detector.amplifiers:
@@ -157,7 +159,10 @@ class TestTruth:
         assert np.all(np.abs(whole - expected) < 5 * np.sqrt(expected) + 1.1)  # Poisson, and whole adu
 
     def test_bias_structure_is_what_the_mean_of_many_frames_shows(self) -> None:
-        chosen = options(cosmic_rays="0 / (cm2 min)", pedestal_drift="0 adu", hot_pixels="0 %")
+        chosen = options(
+            cosmic_rays="0 / (cm2 min)", pedestal_drift="0 adu", hot_pixels="0 %", settling="0 electron", telegraph_pixels="0 %",
+            bad_columns=0,
+        )
         true = truth(chosen, self.detector)
         count = 30
         with camera(chosen, self.instrument) as opened:
@@ -260,11 +265,18 @@ class TestEffects:
         assert raws(frame(options(), request(0))).dtype == np.int32
 
     @pytest.mark.parametrize("mean", [0.02, 0.5, 40.0, 0.9 * NORMAL_ABOVE, 1.1 * NORMAL_ABOVE])
-    def test_electrons_have_poisson_mean_and_variance(self, mean: float) -> None:
+    def test_light_has_poisson_mean_and_variance(self, mean: float) -> None:
         count = 40_000
-        drawn = electrons_of(np.random.default_rng(1), np.full((200, 200), mean, np.float32)).astype(float)
-        assert abs(drawn.mean() - mean) < 4 * np.sqrt(mean / count)
-        assert abs(drawn.var() - mean) < 4 * np.sqrt((2 * mean**2 + mean) / count)
+        drawn = mean + fluctuation(np.random.default_rng(1), np.full((200, 200), mean, np.float32)).astype(float)
+        assert abs(drawn.mean() - mean) <= 4 * np.sqrt(mean / count)
+        assert abs(drawn.var() - mean) <= 4 * np.sqrt((2 * mean**2 + mean) / count)
+
+    @pytest.mark.parametrize("mean", [0.0, 0.02, 0.3, 4.0, 40.0])
+    def test_dark_current_has_poisson_mean_and_variance(self, mean: float) -> None:
+        count = 40_000
+        drawn = even(np.random.default_rng(1), (200, 200), mean).astype(float)
+        assert abs(drawn.mean() - mean) <= 4 * np.sqrt(mean / count)
+        assert abs(drawn.var() - mean) <= 4 * np.sqrt((2 * mean**2 + mean) / count)
 
     def test_cosmic_rays_bring_the_charge_that_their_tracks_are_long(self) -> None:
         places, electrons = rays(np.random.default_rng(2), (1500, 1500), 10.0, 400.0)

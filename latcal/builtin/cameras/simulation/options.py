@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
+from latcal.builtin.cameras.simulation.faults import Fault
 from latcal.plugin import option
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ def _not_negative(_: Any, attribute: Any, value: Any) -> None:
 def _percent(_: Any, attribute: Any, value: Any) -> None:
     if not 0 <= value.to_value("%") <= 20:
         raise ValueError(f"{attribute.name} of {value} is not between 0 % and 20 %", "write '2 %'")
+
+
+def _not_positive(_: Any, attribute: Any, value: Any) -> None:
+    if value.value > 0:
+        raise ValueError(f"{attribute.name} of {value} is not 0 or less", "write 0 to switch it off")
 
 
 def _bits(_: Any, attribute: Any, value: int) -> None:
@@ -73,6 +79,20 @@ class SimulatedOptions:
         validator=_not_negative,
         help="Rms of the fixed row and column patterns, which no overscan sees (assumed).",
     )
+    glow: Quantity = option(
+        "6 electron", unit="electron", validator=_not_negative, help="Glow of the output at the corner read first (assumed)."
+    )
+    settling: Quantity = option(
+        "4000 electron",
+        unit="electron",
+        validator=_not_negative,
+        help="Largest charge in the first of 2000 rows, in the first exposure of a sequence; a fiftieth in the next (LATISS).",
+    )
+    crosstalk: float = option(
+        1.5e-3,
+        validator=_not_negative,
+        help="Largest coefficient between amplifiers, median 1.8e-5 (LATISS), where the instrument file gives none.",
+    )
     dark_current: Quantity = option(
         "0.02 electron/s", unit="electron/s", validator=_not_negative, help="Dark current at -100 C (LSSTCam ITL sensors)."
     )
@@ -87,6 +107,12 @@ class SimulatedOptions:
     )
     highest_hot_rate: Quantity = option(
         "200 electron/s", unit="electron/s", validator=_not_negative, help="Rate of the brightest hot pixel (assumed)."
+    )
+    bad_columns: int = option(
+        4, validator=_not_negative, help="Columns of a detector that are bad over part of a half: bright or dim (assumed)."
+    )
+    telegraph_pixels: Quantity = option(
+        "0.001 %", unit="%", validator=_percent, help="Part of the pixels that jump by 60 to 300 electrons (assumed)."
     )
     cosmic_rays: Quantity = option(
         "2 / (cm2 min)",
@@ -112,7 +138,20 @@ class SimulatedOptions:
     shutter_delay: Quantity = option(
         "0 s", unit="s", help="How much longer than asked the light falls in; negative for shorter (an ideal shutter)."
     )
+    brighter_fatter: Quantity = option(
+        "-1.7e-6 / electron",
+        unit="1 / electron",
+        validator=_not_positive,
+        help="Coefficient a00; those of the neighbours go with it, and the sum of all is 0 (LATISS PTC, refit).",
+    )
+    non_linearity: Quantity = option(
+        "-0.5 %", unit="%", help="What is wrong with the signal at 100000 electrons; it grows with the signal (assumed)."
+    )
+    full_well: Quantity | None = option(
+        None, unit="electron", help="Charge beyond which a pixel spills along its column; the instrument's if left out."
+    )
     adc_bits: int = option(18, validator=_bits, help="Bits of the converter: where raw numbers end (LSST video chain).")
+    faults: tuple[Fault, ...] = option((), help="What goes wrong, and in which exposures (docs/simulator.md).")
 
     def __attrs_post_init__(self) -> None:
         for low, high in (

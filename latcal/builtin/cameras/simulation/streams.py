@@ -16,6 +16,13 @@ class Stream(enum.IntEnum):
     PIXELS = 3
     RAYS = 4
     LAMP = 5
+    COLUMNS = 6
+    TELEGRAPH = 7
+    JUMPS = 8
+    SETTLING = 9
+    CROSSTALK = 10
+    RESET = 11
+    NOISE = 12
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

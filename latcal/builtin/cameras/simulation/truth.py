@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from latcal.builtin.cameras.simulation.blemishes import BadColumn, Telegraph, bad_columns, telegraph_pixels
+from latcal.builtin.cameras.simulation.channels import channels, mirrored, parallel_region
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.cameras.simulation.streams import Stream, generator
 from latcal.plugin import Amplifier, Detector
 
-GLOW_REACH = 8.0
-"""The glow at the output falls by e in this part of the amplifier; our choice."""
+MEDIAN_CROSSTALK = 1.8e-5
+"""Of LATISS (obs_lsst_data)."""
+
+SPREAD_OF_CROSSTALK = 1.8
+"""Rms of the logarithm of a coefficient: 15 of them add up to 0.15 %, as decided for the simulator (docs/physics.md)."""
 
 
 @frozen(eq=False)
@@ -37,6 +41,16 @@ class Truth:
         Their y and x.
     hot_rates : (n,) [electron / s]
         Above the dark current.
+    bad_columns : tuple of BadColumn
+        Their rates are part of `dark`, their response of `flat`.
+    telegraph : Telegraph
+        Pixels that jump.
+    settling : mapping of str to float [electron]
+        Image charge in the first row of the first exposure after a pause, by amplifier.
+    crosstalk : (n, n)
+        What of an amplifier's signal (second index) shows in another (first), adu for adu.
+    a00 : float [1 / electron]
+        Brighter-fatter coefficient; the others go with it.
     """
 
     detector: Detector
@@ -49,12 +63,19 @@ class Truth:
     dark_current: float
     hot_pixels: NDArray[np.int64]
     hot_rates: NDArray[np.float64]
+    bad_columns: tuple[BadColumn, ...]
+    telegraph: Telegraph
+    settling: Mapping[str, float]
+    crosstalk: NDArray[np.float64]
+    a00: float
 
     @property
     def dark(self) -> NDArray[np.float32]:
         """Rate of dark signal of every pixel, (ny, nx) [electron / s]."""
         rates = np.full(self.detector.shape, self.dark_current, dtype=np.float32)
         rates[self.hot_pixels[:, 0], self.hot_pixels[:, 1]] += self.hot_rates.astype(np.float32)
+        for column in self.bad_columns:
+            rates[column.rows, column.x] += np.float32(column.rate)
         return rates
 
     def raw_bias(self, amplifier: Amplifier) -> NDArray[np.float32]:
@@ -72,83 +93,49 @@ class Truth:
         return raw
 
 
-def mirrored(pixels: NDArray[Any], amplifier: Amplifier) -> NDArray[Any]:
-    """Turn pixels from the detector's orientation to that of the readout, or back."""
-    return pixels[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
-
-
-def parallel_region(amplifier: Amplifier) -> tuple[slice, slice]:
-    """Give the rows of the parallel overscan and the columns of the data, as read out; no rows if it has none."""
-    box = amplifier.parallel_overscan
-    rows = slice(0, 0) if box is None else slice(box.y0, box.y1)
-    return rows, slice(amplifier.data.x0, amplifier.data.x1)
-
-
 def truth(options: SimulatedOptions, detector: Detector) -> Truth:
     """Give what is true of a detector.
 
     Depends on the options, the detector's id, and the order and geometry of its amplifiers; on no name.
     """
-    channels = [
-        _channel(options, amplifier, generator(options.seed, Stream.CHANNEL, detector.id, place))
-        for place, amplifier in enumerate(detector.amplifiers)
-    ]
-    names = [amplifier.name for amplifier in detector.amplifiers]
+    read = channels(options, detector)
     bias = np.empty(detector.shape, dtype=np.float32)
-    for amplifier, channel in zip(detector.amplifiers, channels, strict=True):
-        bias[amplifier.position.slices] = mirrored(channel.structure, amplifier)
+    for amplifier in detector.amplifiers:
+        bias[amplifier.position.slices] = mirrored(read[amplifier.name].structure, amplifier)
+    columns = bad_columns(options, detector)
+    flat = _response(options, detector)
+    for column in columns:
+        flat[column.rows, column.x] *= np.float32(column.response)
     hot_pixels, hot_rates = _hot(options, detector)
     return Truth(
         detector=detector,
-        gain=dict(zip(names, (channel.gain for channel in channels), strict=True)),
-        read_noise=dict(zip(names, (channel.read_noise for channel in channels), strict=True)),
-        pedestal=dict(zip(names, (channel.pedestal for channel in channels), strict=True)),
+        gain={name: channel.gain for name, channel in read.items()},
+        read_noise={name: channel.read_noise for name, channel in read.items()},
+        pedestal={name: channel.pedestal for name, channel in read.items()},
         bias=bias,
-        columns=dict(zip(names, (channel.columns for channel in channels), strict=True)),
-        flat=_response(options, detector),
+        columns={name: channel.columns for name, channel in read.items()},
+        flat=flat,
         dark_current=float(options.dark_current.to_value("electron/s")),
         hot_pixels=hot_pixels,
         hot_rates=hot_rates,
+        bad_columns=columns,
+        telegraph=telegraph_pixels(options, detector),
+        settling={name: channel.settling for name, channel in read.items()},
+        crosstalk=_crosstalk(options, detector),
+        a00=float(options.brighter_fatter.to_value("1 / electron")),
     )
 
 
-@frozen(eq=False)
-class _Channel:
-    """One amplifier's truth; `structure` and `columns` as read out."""
-
-    gain: float
-    read_noise: float
-    pedestal: float
-    structure: NDArray[np.float32]
-    columns: NDArray[np.float32]
-
-
-def _channel(options: SimulatedOptions, amplifier: Amplifier, random: np.random.Generator) -> _Channel:
-    gain = amplifier.gain * float(np.exp(options.gain_scatter.to_value("") * random.standard_normal()))
-    noisier = options.read_noise_factor * float(
-        np.exp(options.read_noise_scatter.to_value("") * random.standard_normal())
-    )
-    low, high = options.lowest_pedestal.to_value("adu"), options.highest_pedestal.to_value("adu")
-    pedestal = float(low + (high - low) * random.random())
-    ny, nx = amplifier.data.shape
-    size = options.bias_structure.to_value("electron")
-    y, x = (np.arange(ny) + 0.5) / ny, (np.arange(nx) + 0.5) / nx
-    columns = size * _without_line(random.standard_normal(nx), x)
-    rows = size * random.standard_normal(ny)
-    glow = 2 * size * np.exp(-GLOW_REACH * y)[:, None] * np.exp(-GLOW_REACH * x)
-    structure = columns + rows[:, None] * np.cos(np.pi * x) + glow
-    return _Channel(
-        gain, amplifier.read_noise * noisier, pedestal, structure.astype(np.float32), columns.astype(np.float32)
-    )
-
-
-def _without_line(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take mean and slope out."""
-    offset = place - place.mean()
-    lever = float(np.sum(offset**2))
-    slope = float(np.sum(offset * values)) / lever if lever > 0 else 0.0
-    residual: NDArray[np.float64] = values - values.mean() - slope * offset
-    return residual
+def _crosstalk(options: SimulatedOptions, detector: Detector) -> NDArray[np.float64]:
+    """Give the coefficients of the instrument file, or draw some: asymmetric, most of them small."""
+    if getattr(detector, "crosstalk", ()):
+        return np.array(detector.crosstalk)
+    count = len(detector.amplifiers)
+    random = generator(options.seed, Stream.CROSSTALK, detector.id)
+    spread = MEDIAN_CROSSTALK * np.exp(SPREAD_OF_CROSSTALK * random.standard_normal((count, count)))
+    coefficients = np.minimum(spread, options.crosstalk)
+    np.fill_diagonal(coefficients, 0.0)
+    return coefficients
 
 
 def _response(options: SimulatedOptions, detector: Detector) -> NDArray[np.float32]:
