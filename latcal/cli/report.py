@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 @click.command("report")
 @click.argument("run", metavar="FILE.jsonl|RUN")
+@click.option("--as", "reporter", metavar="REPORTER", default="console", show_default=True, help="Who tells it.")
 @store_option
 @without_option
 @click.pass_context
-def command(ctx: click.Context, run: str, store: str, without: tuple[str, ...]) -> None:
-    """Print an old run again, as the console did.
+def command(ctx: click.Context, run: str, reporter: str, store: str, without: tuple[str, ...]) -> None:
+    """Print an old run again, as the console did, or as another reporter would have.
 
     From the file of the jsonl reporter, or from a store by the name of the run.
 
     The exit code is that of the run.
     """
     from latcal.builtin.reporters.console import lines
+    from latcal.engine.opening import tell_again
     from latcal.model.report import fold
 
     if Path(run).is_file():
@@ -38,9 +40,13 @@ def command(ctx: click.Context, run: str, store: str, without: tuple[str, ...]) 
             text = opened.read_report(run, name)
     if not text:
         raise StoreError(f"{run}: is empty, so there is no run to print")
-    report = fold(parsed(text, name))
-    for line in lines(report):
-        click.echo(line.text)
+    told = tuple(parsed(text, name))
+    report = fold(told)
+    if reporter == "console":
+        for line in lines(report):
+            click.echo(line.text)
+    else:
+        tell_again(told, reporter, load(without))
     ctx.exit(report.exit_code)
 
 

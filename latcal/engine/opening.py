@@ -1,8 +1,9 @@
-"""Open a store outside of a run: to look products up, or to embed latcal's numerics in another program."""
+"""Open a store or a reporter outside of a run: to look products up, to tell an old run again, to embed latcal."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from latcal.engine.running import Clock, system_clock
 from latcal.errors import Problem, RecipeError
 from latcal.formats.structure import structure
 from latcal.formats.tree import Tree
+from latcal.model.events import Event
 from latcal.model.geometry import Instrument
+from latcal.plugin.calling import Guarded, call_hook
 from latcal.plugin.protocols import Store, World
 from latcal.plugin.registry import Registry
 
@@ -46,16 +49,38 @@ def open_store(
     RecipeError
         If there is no such store, or an option is not one.
     """
-    named = registry.named("store", use)
+    store: Store = _opened("store", use, registry, options, World(instrument, now, "", threading.Event(), Path()))
+    return store
+
+
+def tell_again(events: Iterable[Event], use: str, registry: Registry, *, now: Clock = system_clock) -> None:
+    """Let a reporter hear an old run, with the defaults of all its options.
+
+    Nobody else hears it: those who are always there heard it when it happened.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such reporter, or an option of it has no default.
+    PluginError
+        If it raises.
+    """
+    source = registry.named("reporter", use).source
+    opened = _opened("reporter", use, registry, {}, World(None, now, "", threading.Event(), Path()))
+    with Guarded(opened, source):
+        for event in events:
+            call_hook(source, opened.latcal_event, {"event": event})
+
+
+def _opened(kind: str, use: str, registry: Registry, options: Mapping[str, Any], world: World) -> Any:
+    named = registry.named(kind, use)
     try:
         plain = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
         typed = structure(Tree(plain), named.declaration.options)
     except RecipeError as error:
         paths = (evolve(problem, path=f"{use}.{problem.path}".rstrip(".")) for problem in error.problems)
         raise RecipeError(paths) from error
-    world = World(instrument, now, "", threading.Event(), Path())
-    store: Store = registry.call(named, named.declaration.open, typed, world)
-    return store
+    return registry.call(named, named.declaration.open, typed, world)
 
 
 def parse_store(text: str) -> tuple[str, dict[str, str]]:

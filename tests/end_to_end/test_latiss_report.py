@@ -1,0 +1,77 @@
+"""The LATISS report of a night on the bench: three biases, as on the page of the procedure, and what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from latcal.cli import main
+
+RECIPE = """\
+latcal: 1
+title: Three biases are too few
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: folder, root: ./store}
+report: [{use: latiss_text, path: night.txt}, {use: jsonl, path: night.jsonl}]
+sequences:
+  biases: {image: bias, exposures: 3 x 0 s}
+  darks: {image: dark, exposures: 3 x 15 s}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+accept: {amplifiers: 8, detectors: 1, exposures: 3}
+certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Callable) -> Path:
+    monkeypatch.chdir(tmp_path)
+    assert night(RECIPE).report.exit_code == 1
+    return tmp_path
+
+
+def latcal(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def test_three_biases_fail_noise_on_all_amplifiers_at_the_limits_of_the_page(here: Path) -> None:
+    lines = (here / "night.txt").read_text(encoding="utf-8").splitlines()
+    exposures = [line.strip() for line in lines if line.startswith("\tExposure ")]
+    assert len(exposures) == 6  # three with their counts, then the same three with their failures
+    assert lines[1] == "".join(f"{exposure.split()[1]}  " for exposure in exposures[:3])
+    assert lines.count("\tNOISE: 16") == 3
+    assert sum(line.endswith(" NOISE") and line.startswith("\t \t S00 C") for line in lines) == 3 * 16
+    begin = lines.index("What reaches one of these numbers has failed:")
+    limits = [line.rpartition(": ")[2] for line in lines[begin + 1 : begin + 7]]
+    assert [limits[i] for i in (0, 2, 3, 4, 5)] == ["8", "1", "8", "3", "3"]
+    assert lines[-2] == "BIAS failed verification; not certified; 8 more frames would do"
+    assert lines[-1] == "DARK skipped: bias was refused"
+
+
+def test_both_collections_are_a_run_that_latcal_report_prints_again(here: Path) -> None:
+    text = (here / "night.txt").read_text(encoding="utf-8")
+    names = {line.rpartition(": ")[2] for line in text.splitlines() if line.startswith(("Generation", "Verification"))}
+    (run,) = names
+    assert (here / "store" / "reports" / run / "0_make_bias_measurements.ecsv").is_file()
+    done = latcal("report", run, "--as", "latiss_text")
+    assert (done.exit_code, done.output) == (1, text)
+    assert latcal("report", "night.jsonl", "--as", "latiss_text").output == text
+
+
+@pytest.mark.parametrize(
+    ("reporter", "message"),
+    [
+        ("latis_text", "no plugin declares the reporter 'latis_text' (did you mean 'latiss_text'?)"),
+        ("jsonl", "'path' is missing"),
+    ],
+)
+def test_an_old_run_is_told_only_by_a_reporter_that_needs_no_options(here: Path, reporter: str, message: str) -> None:
+    done = latcal("report", "night.jsonl", "--as", reporter)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
