@@ -10,6 +10,7 @@ import click
 from latcal.cli.arguments import columns, load, plans, recipes_argument, settings_option, without_option
 
 if TYPE_CHECKING:
+    from latcal.engine.preflight import Resolution
     from latcal.model.rules import CheckedRule
     from latcal.model.steps import BudgetLine, Plan, Step
     from latcal.plugin.registry import Registry
@@ -149,6 +150,8 @@ def _preflight(plan: Plan, registry: Registry) -> None:
     resolution = check_ready(plan, registry)
     needs = resolution.event.needs
     click.echo(f"{plan.recipe.name} is ready")
+    for text in _kept(plan, resolution):
+        click.echo(f"  {text}")
     for remark in resolution.remarks:
         click.echo(f"  note: {remark}")
     for line in dict.fromkeys(f"  stages.{need.stage} uses {need.ref} from {need.collection}" for need in needs):
@@ -159,3 +162,17 @@ def _preflight(plan: Plan, registry: Registry) -> None:
             lines = of_stage(registry, planned, plan.stage_takes(planned.index), frames)
             for text in _budget(lines):
                 click.echo(f"  {text}")
+
+
+def _kept(plan: Plan, resolution: Resolution) -> Iterator[str]:
+    """Say which stages are kept, and what is left to take."""
+    from latcal.plugin.wording import counted, duration, kept_text
+
+    for kept in resolution.kept.values():
+        yield kept_text(plan.stages[kept.stage].stage.kind, kept)
+    cost, count = resolution.estimate, len(resolution.takes)
+    if resolution.kept and count:
+        most = "at most " if cost.at_most else ""
+        yield f"{counted(count, 'exposure')} to take, {most}{duration(cost.camera_s)} of camera time"
+    elif resolution.kept:
+        yield "nothing to take"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 from queue import Empty, Full, Queue
 
 from attrs import define
 
+from latcal.engine import arrival
+from latcal.engine.asking import Asked
 from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
@@ -16,20 +18,24 @@ from latcal.errors import BuildError, CameraError, LatcalError, NotReady, Proble
 from latcal.model.events import (
     Exposed,
     Ingested,
+    Noted,
     Solved,
     Status,
 )
-from latcal.model.frames import SETUP_KEYS, Exposure, ExposureRequest, Frame
+from latcal.model.frames import SETUP_KEYS, AmplifierFrame, Frame
 from latcal.model.geometry import Preparation
 from latcal.model.steps import PlannedStage, Take
 from latcal.numerics import exposure as solving
-from latcal.plugin.calling import bare, expect
+from latcal.plugin.calling import expect
 from latcal.plugin.declarations import CalibrationType
-from latcal.plugin.protocols import Camera, CameraDescription, Store
+from latcal.plugin.protocols import CameraDescription, Store
 from latcal.plugin.registry import Registry
 
 BEHIND = 2
 """Exposures that the writer may be behind the camera; house rule: it bounds memory."""
+
+LATE = 0.5
+"""Part of `limits.answer` from which a late exposure is noted; our choice: the next may be later still."""
 
 
 @define(eq=False)
@@ -38,15 +44,15 @@ class CameraLane:
 
     Parameters
     ----------
-    limits : CameraDescription or None
+    described : CameraDescription or None
         Shortest and longest times, for levels that are solved.
     """
 
     ledger: Ledger
     registry: Registry
-    camera: Camera
+    camera: Asked
     store: Store
-    limits: CameraDescription | None
+    described: CameraDescription | None
     queue: Queue[tuple[Take, tuple[Frame, ...]] | None]
     begun: set[str]
     solved: dict[tuple[str, str], float]
@@ -71,16 +77,17 @@ class CameraLane:
             return
         ledger.start(take.id)
         try:
+            self.camera.check(ledger.numbers[take.id])
             time_s = self._time(take)
             if take.sequence not in self.begun:
-                for _ in self.registry.hook("latcal_before_take", step=take, camera=bare(self.camera)):
+                for _ in self.registry.hook("latcal_before_take", step=take, camera=self.camera.bare):
                     pass
                 self.begun.add(take.sequence)  # a gate that refuses is asked again before the next exposure
             if ledger.stop.is_set():
                 raise CameraError(INTERRUPTED)
             frames = self._frames(take, time_s)
         except LatcalError as error:
-            ledger.fail(take.id, error)
+            self._fail(take, error)
             return
         exposure = frames[0].exposure
         ledger.exposures[take.id] = exposure
@@ -89,27 +96,25 @@ class CameraLane:
 
     def _frames(self, take: Take, time_s: float) -> tuple[Frame, ...]:
         """Take one exposure; see that every detector asked for has answered, with this exposure."""
-        asked = request(self.ledger.plan, take, self.ledger.numbers[take.index], time_s)
-        taken = expect(self.camera.take(asked), Iterable, "take of the camera")
-        frames: tuple[Frame, ...] = tuple(expect(frame, Frame, "take of the camera") for frame in taken)
-        came = {frame.detector.id for frame in frames}
-        missing = sorted(set(take.detectors) - came)
-        if missing or not frames:
-            raise CameraError(f"exposure {asked.number}: no frame of detector {', '.join(map(str, missing))} came")
-        for frame in frames:
-            self._compare(frame.exposure, asked, take)
+        asked = request(self.ledger.plan, take, self.ledger.numbers[take.id], time_s)
+        frames, late_s = self.camera.take(asked)
+        matters = {key for planned in self._users(take) for key in self._kind(planned).setup}
+        keys = [key for key in SETUP_KEYS if key in matters or getattr(asked.setup, key) is not None]
+        tolerance_s = self.described.tolerance_s if self.described else 0.0
+        arrival.check(frames, asked, self.ledger.setups[take.id], keys, tolerance_s)
+        limit = self.camera.limits.answer_s
+        if late_s > LATE * limit:
+            what = f"exposure {asked.number} came {late_s:.3g} s after its readout (limits.answer is {limit:g} s)"
+            self.ledger.emit(Noted(what, take.id))
         return frames
 
-    def _compare(self, exposure: Exposure, asked: ExposureRequest, take: Take) -> None:
-        """Refuse an exposure that is not the one asked for: its number, its type, and the setup that was foreseen."""
-        matters = {key for planned in self._users(take) for key in self._kind(planned).setup}
-        foreseen = self.ledger.setups[take.id]
-        keys = [key for key in SETUP_KEYS if key in matters or getattr(asked.setup, key) is not None]
-        pairs = [("number", exposure.id, asked.number), ("image type", exposure.image, asked.image)]
-        pairs += [(key, getattr(exposure.setup, key), getattr(foreseen, key)) for key in keys]
-        for word, came, wanted in pairs:
-            if came != wanted:
-                raise CameraError(f"exposure {asked.number} came with {word} {came!r}, not {wanted!r}")
+    def _fail(self, take: Take, error: LatcalError) -> None:
+        """End a Take by an error that names its exposure; that a camera is lost is said even if the run was to end."""
+        number = self.ledger.numbers[take.id]
+        known = isinstance(error, NotReady) or str(number) in str(error)
+        if self.ledger.stop.is_set() and self.camera.lost:
+            self.ledger.emit(Noted(str(error), take.id))
+        self.ledger.fail(take.id, error, "" if known else f"exposure {number}")
 
     def _users(self, take: Take) -> list[PlannedStage]:
         return [planned for planned in self.ledger.plan.stages if take.sequence in planned.stage.frames]
@@ -147,7 +152,7 @@ class CameraLane:
         levels = [g.level for g in plan.recipe.sequences[take.sequence].exposures if g.level]
         gain = statistics.median(a.gain for d in plan.instrument.detectors for a in d.amplifiers)
         full = plan.instrument.full_well
-        shortest, longest = (self.limits.shortest_s, self.limits.longest_s) if self.limits else (0.0, 3600.0)
+        shortest, longest = (self.described.shortest_s, self.described.longest_s) if self.described else (0.0, 3600.0)
         try:
             if take.probe:
                 brightest = max(level.electrons(gain, full) for level in levels)
@@ -179,7 +184,7 @@ class CameraLane:
             try:
                 self._ingest(take, frames)
             except LatcalError as error:
-                self.ledger.fail(take.id, error)
+                self._fail(take, error)
 
     def _next(self) -> tuple[Take, tuple[Frame, ...]] | None:
         while not self.ledger.broken:
@@ -194,17 +199,29 @@ class CameraLane:
         wanted = self._preparations(take)
         sums, levels, prepared = {}, {}, {}
         for frame in frames:
+            arrival.check_file(frame)
+        for frame in frames:
             stored: Frame = expect(self.store.ingest(frame), Frame, "ingest of the store")
             sums[frame.detector.name] = stored.checksum
             for preparation in wanted:
                 parts = prepare(stored, preparation, ledger.scratch)
                 prepared[take.id, frame.detector.id, preparation] = parts
                 levels[frame.detector.name] = next(iter(parts.values())).detector_level
+            if wanted:
+                self._note_numbers(take, frame, parts)
         with ledger.changing():
             ledger.prepared.update(prepared)
             ledger.checksums[take.id] = sums
         ledger.emit(Ingested(take.id, frames[0].exposure.id, sums, levels))
         ledger.end(take.id, Status.DONE)
+
+    def _note_numbers(self, take: Take, frame: Frame, parts: Mapping[str, AmplifierFrame]) -> None:
+        """Say that a few pixels have no number: they are used as having none."""
+        few = {name: part.without_number for name, part in parts.items() if part.without_number}
+        if few:
+            places = ", ".join(f"{name} {count}" for name, count in few.items())
+            what = f"exposure {frame.exposure.id}: {sum(few.values())} pixels of {frame.detector.name} are not numbers"
+            self.ledger.emit(Noted(f"{what} ({places})", take.id))
 
     def _preparations(self, take: Take) -> tuple[Preparation, ...]:
         """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""

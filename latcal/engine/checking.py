@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from latcal.errors import Problem
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument
@@ -17,7 +19,7 @@ from latcal.plugin.registry import Registry
 
 
 def _at(recipe: Recipe, *path: str | int, what: str, hint: str) -> Problem:
-    return Problem(what, hint, recipe.marks.at(path), ".".join(str(part) for part in path))
+    return recipe.problem(*path, what=what, hint=hint)
 
 
 def _among(word: str, known: tuple[str, ...]) -> str:
@@ -163,8 +165,10 @@ def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Pro
                 yield _at(
                     plan.recipe, "stages", step.stage, "detectors", what=what, hint=f"make the {kind} for all of them"
                 )
-            if isinstance(made, Build) and plan.stages[made.stage].preparation != mine:
-                what = f"{step.kind} and the {kind} it uses do not have the same overscan models"
+            other = plan.stages[made.stage].preparation if isinstance(made, Build) else mine
+            if other != mine:
+                word = "crosstalk" if evolve(other, crosstalk=mine.crosstalk) == mine else "overscan models"
+                what = f"{step.kind} and the {kind} it uses do not have the same {word}"
                 yield _at(plan.recipe, "stages", step.stage, "options", what=what, hint="write the same in both stages")
 
 

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from latcal.errors import LatcalError
 from latcal.model.events import (
     Event,
+    Kept,
     Status,
     StepEnded,
     StepStarted,
@@ -52,10 +53,12 @@ class Ledger:
         Whether a lane died of an error of our own: then nobody waits for it.
     scratch : Path
         Where prepared frames lie.
-    numbers : tuple of int
-        The reserved exposure ids, by index.
+    numbers : mapping of int to int
+        By Take: the reserved exposure id.
     resolved : mapping of (int, str, int) to ProductRef
-        By step, kind and detector: what preflight found.
+        By step, kind and detector: what preflight found. What is not there a step of the plan makes.
+    kept : mapping of int to Kept
+        By stage: what stands for what it would make. Its steps are skipped, and nothing that needs it waits for them.
     setups : mapping of int to Setup
         By Take: what preflight was told that it will come in.
     """
@@ -65,8 +68,9 @@ class Ledger:
     now: Callable[[], Time]
     stop: threading.Event
     scratch: Path
-    numbers: tuple[int, ...] = ()
+    numbers: Mapping[int, int] = field(factory=dict)
     resolved: Mapping[tuple[int, str, int], ProductRef] = field(factory=dict)
+    kept: Mapping[int, Kept] = field(factory=dict)
     setups: Mapping[int, Setup] = field(factory=dict)
     events: SimpleQueue[Event] = field(factory=SimpleQueue)
     status: dict[int, Status] = field(factory=dict)
@@ -88,6 +92,12 @@ class Ledger:
         """Let an event be heard, after all that were emitted before it."""
         self.events.put(event)
 
+    def skip_kept(self) -> None:
+        """Give the steps of kept stages their status; before the lanes begin."""
+        for step in self.plan.steps:
+            if not isinstance(step, Take) and step.stage in self.kept:
+                self.end(step.id, Status.SKIPPED, self.kept[step.stage].reason)
+
     def start(self, step: int) -> None:
         """Say that a step begins."""
         self.emit(StepStarted(step, self.elapsed))
@@ -99,12 +109,12 @@ class Ledger:
             self.reasons[step] = reason
         self.emit(StepEnded(step, status, reason, exit_code, self.elapsed))
 
-    def fail(self, step: int, error: LatcalError) -> None:
-        """End a step by an error: interrupted if the run was told to stop, failed otherwise."""
+    def fail(self, step: int, error: LatcalError, about: str = "") -> None:
+        """End a step by an error, and say what it is about: interrupted if the run was told to stop, failed otherwise."""
         if self.stop.is_set():
             self.end(step, Status.SKIPPED, INTERRUPTED, 130)
         else:
-            self.end(step, Status.FAILED, " ".join(str(error).split()), error.exit_code)
+            self.end(step, Status.FAILED, ": ".join(filter(None, (about, " ".join(str(error).split())))), error.exit_code)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -150,12 +160,14 @@ class Ledger:
         """Say which product a step needs and will not get, and why; empty if there is none."""
         for kind, source in step.needs.items() if not isinstance(step, Certify) else ():
             last = self.last_step(source.step) if isinstance(source, FromStep) else None
-            if last is not None and self.status.get(last.id) not in (None, Status.DONE):
+            if last is not None and last.stage not in self.kept and self.status.get(last.id) not in (None, Status.DONE):
                 return f"{kind} {self.outcome(last.stage)}"
         return ""
 
     def outcome(self, stage: int) -> str:
-        """Say how a stage ended badly: it was refused, failed, or was skipped."""
+        """Say how a stage ended without doing its work: it is kept, was refused, failed, or was skipped."""
+        if stage in self.kept:
+            return "is kept"
         for step in self.plan.steps:
             if getattr(step, "stage", None) == stage:
                 status = self.status.get(step.id)
@@ -175,7 +187,7 @@ class Ledger:
 
     def wanted(self, take: Take) -> str:
         """Say why no living stage wants an exposure; empty if one does."""
-        users = [planned for planned in self.plan.stages if take.sequence in planned.stage.frames]
+        users = self.plan.users(take)
         if any(self.alive(planned) for planned in users):
             return ""
         return "; ".join(dict.fromkeys(self.why_dead(planned) for planned in users))

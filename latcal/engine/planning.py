@@ -8,16 +8,16 @@ from pathlib import Path
 from attrs import evolve, field, mutable
 
 from latcal.engine import budget, checking
+from latcal.engine.estimate import estimate
 from latcal.errors import Problem, RecipeError
 from latcal.model import rules as rule_language
 from latcal.model.frames import Setup
-from latcal.model.geometry import Instrument
+from latcal.model.geometry import Instrument, Preparation
 from latcal.model.recipe import Recipe, Sequence, Stage, Use
 from latcal.model.rules import CheckedRule, Rule
 from latcal.model.steps import (
     Build,
     Certify,
-    Estimate,
     FromCollections,
     FromStep,
     Plan,
@@ -27,7 +27,7 @@ from latcal.model.steps import (
     Take,
     Verify,
 )
-from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.declarations import CalibrationType, Named
 from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
 
@@ -180,6 +180,14 @@ def _sources(
     return sources
 
 
+def _preparation(draft: _Draft, named: Named, stage: Stage) -> Preparation:
+    """Say how the frames of a stage are prepared: crosstalk only where the instrument has coefficients of it."""
+    instrument, kind = draft.instrument, named.declaration
+    chosen = draft.registry.call(named, kind.preparation, stage.options) or instrument.preparation
+    crosstalk = any(chosen.on(detector).crosstalk for detector in instrument.detectors)
+    return evolve(chosen, crosstalk=crosstalk and draft.registry.call(named, kind.crosstalk, stage.options))
+
+
 def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
     registry, recipe = draft.registry, draft.recipe
     named = registry.named("calibration", stage.kind)
@@ -188,7 +196,6 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
     first = recipe.sequences[stage.frames[0]]
     whole = _setup(draft, first)
     setup = whole.only(kind.setup)
-    preparation = registry.call(named, kind.preparation, stage.options) or draft.instrument.preparation
     planned = PlannedStage(
         index=index,
         stage=stage,
@@ -196,7 +203,7 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
         acceptance=stage.accept or recipe.accept,
         detectors=stage.detectors or tuple(detector.id for detector in draft.instrument.detectors),
         setup=setup,
-        preparation=preparation,
+        preparation=_preparation(draft, named, stage),
         at_least=stage.at_least or len(takes),
     )
     draft.stages.append(planned)
@@ -226,17 +233,6 @@ def _remarks(draft: _Draft) -> Iterator[str]:
             yield f"stages.{planned.index}: a {kind} may be used with others than it was made with: {why}"
 
 
-def _estimate(draft: _Draft) -> Estimate:
-    overhead = draft.camera.overhead_s if draft.camera else draft.instrument.readout_s
-    longest = draft.camera.longest_s if draft.camera else 0.0
-    seconds, size = 0.0, 0
-    takes = [step for step in draft.steps if isinstance(step, Take)]
-    for take in takes:
-        seconds += overhead + (longest if take.time_s is None else take.time_s)
-        size += len(take.detectors) * (draft.camera.frame_bytes if draft.camera else 0)
-    return Estimate(seconds, any(take.time_s is None for take in takes), size)
-
-
 def plan(recipe: Recipe, registry: Registry) -> Plan:
     """Settle every step of a recipe, opening neither shutter nor store.
 
@@ -264,7 +260,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         instrument=instrument,
         stages=tuple(draft.stages),
         steps=tuple(draft.steps),
-        estimate=_estimate(draft),
+        estimate=estimate((step for step in draft.steps if isinstance(step, Take)), instrument, described),
         budget=tuple(budget.lines(registry, draft.stages, draft.steps)),
         executor=executor,
         remarks=tuple(_remarks(draft)),

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from astropy.time import Time
 from attrs import define, field, frozen
 
+from latcal.engine.agreement import Agreement
+from latcal.engine.asking import Asked
+from latcal.engine.estimate import estimate, lack_of_room
+from latcal.engine.occupancy import occupancy
 from latcal.errors import NotReady, Problem, ProductNotFound
-from latcal.model.events import Resolved, ResolvedNeed
+from latcal.model.events import Kept, Resolved, ResolvedNeed
 from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
-from latcal.model.recipe import Path
-from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, Source, Take, Verify, sources
+from latcal.model.recipe import Occupied
+from latcal.model.steps import (
+    Build,
+    Certify,
+    Estimate,
+    FromCollections,
+    FromStep,
+    Plan,
+    Take,
+    Verify,
+    sources,
+)
 from latcal.plugin.calling import bare, expect
 from latcal.plugin.declarations import CalibrationType
-from latcal.plugin.protocols import Camera, Store
+from latcal.plugin.protocols import Store
 from latcal.plugin.registry import Registry
-
-MARGIN = 1.1
-"""Room asked for over the raw frames themselves; our choice, for products and reports."""
 
 
 @frozen
@@ -34,12 +43,21 @@ class Resolution:
         The one product for every need that a collection fills.
     setups : mapping of int to Setup
         By Take: the setup in which it will come.
+    kept : mapping of int to Kept
+        By stage: what is certified already and stands for what the stage would make.
+    takes : frozenset of int
+        The Take steps that some stage wants: those that are not kept.
+    estimate : Estimate
+        What these cost.
     remarks : tuple of str
         What the camera says that stops nothing.
     """
 
     event: Resolved
     setups: Mapping[int, Setup]
+    kept: Mapping[int, Kept]
+    takes: frozenset[int]
+    estimate: Estimate
     remarks: tuple[str, ...] = ()
 
 
@@ -53,6 +71,7 @@ def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureReque
         setup=take.setup,
         sequence=take.sequence,
         detectors=take.detectors,
+        position=take.position,
         discarded=take.discarded or take.probe,
         labels=dict(plan.recipe.labels),
     )
@@ -65,30 +84,54 @@ class _Preflight:
     plan: Plan
     registry: Registry
     store: Store
-    camera: Camera
+    camera: Asked
     now: Time
     setups: dict[int, Setup] = field(factory=dict)
+    kept: dict[int, Kept] = field(factory=dict)
     found: dict[tuple[int, str, int], ProductRef] = field(factory=dict)
 
     def ask(self) -> Iterator[Problem]:
         """Give every problem."""
-        takes = [step for step in self.plan.steps if isinstance(step, Take)]
-        requests = {take.id: request(self.plan, take, take.index, take.time_s or 0.0) for take in takes}
-        where = self.plan.recipe.marks.at(("camera",))
-        told = _texts(self.camera.problems(tuple(requests.values())), "problems")
-        yield from (Problem(text, "", where, "camera") for text in told)
-        for take, asked in requests.items():
-            self.setups[take] = asked.setup if told else expect(self.camera.setup(asked), Setup, "setup of the camera")
+        yield from self._occupied("keep")
+        takes = self.takes
+        yield from self._camera_problems()
         yield from dict.fromkeys(self._other_setups(takes))
         yield from self._look_up()
-        yield from self._pins()
-        yield from self._preparations()
-        yield from self._free()
-        yield from self._room(takes)
+        yield from Agreement(self.plan, self.registry, self.found, self.kept).problems()
+        yield from self._occupied("refuse")
+        yield from lack_of_room(takes, self.plan.instrument, self.estimate.raw_bytes, self.store)
+
+    @property
+    def takes(self) -> tuple[Take, ...]:
+        """The exposures that are wanted by a stage that is not kept."""
+        every = (step for step in self.plan.steps if isinstance(step, Take))
+        return tuple(take for take in every if any(user.index not in self.kept for user in self.plan.users(take)))
+
+    @property
+    def estimate(self) -> Estimate:
+        """What these cost."""
+        use = self.plan.recipe.camera
+        named = self.registry.named("camera", use.use)
+        described = self.registry.call(named, named.declaration.describe, use.options, self.plan.instrument)
+        return estimate(self.takes, self.plan.instrument, described)
+
+    def _camera_problems(self) -> Iterator[Problem]:
+        """Ask the camera what of the exposures it cannot take, and in which setup each would come."""
+        asked = {step.id: self._request(step) for step in self.plan.steps if isinstance(step, Take)}
+        told = _texts(self.camera.problems(tuple(asked[take.id] for take in self.takes)), "problems")
+        yield from (self.plan.recipe.problem("camera", what=text) for text in told)
+        for take, one in asked.items():
+            self.setups[take] = one.setup if told else self._foreseen(one)
+
+    def _request(self, take: Take) -> ExposureRequest:
+        return request(self.plan, take, take.index, take.time_s or 0.0)
+
+    def _foreseen(self, asked: ExposureRequest) -> Setup:
+        setup: Setup = expect(self.camera.setup(asked), Setup, "setup of the camera")
+        return setup
 
     def _at(self, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
-        path: Path = ("stages", stage, *keys)
-        return Problem(what, hint, self.plan.recipe.marks.at(path), ".".join(str(part) for part in path))
+        return self.plan.recipe.problem("stages", stage, *keys, what=what, hint=hint)
 
     def _kind(self, name: str) -> CalibrationType:
         kind: CalibrationType = self.registry.get("calibration", name)
@@ -101,27 +144,34 @@ class _Preflight:
         """Give the setup that a product of a kind must have for the exposures of a step."""
         return self.setups[step.takes[0]].only(self._kind(kind).setup)
 
-    def _other_setups(self, takes: list[Take]) -> Iterator[Problem]:
+    def _other_setups(self, takes: Iterable[Take]) -> Iterator[Problem]:
         """Refuse what would come in another setup than asked for."""
         for take in takes:
             for key in SETUP_KEYS:
                 wanted, comes = getattr(take.setup, key), getattr(self.setups[take.id], key)
                 if wanted is not None and wanted != comes:
-                    where = self.plan.recipe.marks.at(("sequences", take.sequence))
                     what = f"the exposures would come with {key} {comes!r}, not {wanted!r}"
-                    yield Problem(what, "mend the recipe or the instrument file", where, f"sequences.{take.sequence}")
+                    hint = "mend the recipe or the instrument file"
+                    yield self.plan.recipe.problem("sequences", take.sequence, what=what, hint=hint)
 
     def _look_up(self) -> Iterator[Problem]:
-        """Find the one product for every need that a collection fills."""
+        """Find the one product for every need that a collection fills.
+
+        A kept stage needs nothing, so nothing is missing; what is found must go with what is kept.
+        """
         for step in self._users():
-            wanted = {self.setups[take].only(self._kind(step.kind).setup) for take in step.takes}
-            if len(wanted) > 1 and isinstance(step, Verify):
-                words = " and ".join(sorted(str(setup) or "none" for setup in wanted))
-                what = f"the frames would come in different setups: {words}"
-                yield self._at(step.stage, "frames", what=what, hint="write filter and grating in the sequences")
-            for kind, source in sources(step).items():
-                if isinstance(source, FromCollections):
-                    yield from self._find(step, kind, source)
+            problems = list(self._look_up_for(step))
+            yield from problems if step.stage not in self.kept else ()
+
+    def _look_up_for(self, step: Build | Verify) -> Iterator[Problem]:
+        wanted = {self.setups[take].only(self._kind(step.kind).setup) for take in step.takes}
+        if len(wanted) > 1 and isinstance(step, Verify):
+            words = " and ".join(sorted(str(setup) or "none" for setup in wanted))
+            what = f"the frames would come in different setups: {words}"
+            yield self._at(step.stage, "frames", what=what, hint="write filter and grating in the sequences")
+        for kind, source in sources(step).items():
+            if isinstance(source, FromCollections):
+                yield from self._find(step, kind, source)
 
     def _find(self, step: Build | Verify, kind: str, source: FromCollections) -> Iterator[Problem]:
         for detector in self.plan.stages[step.stage].detectors:
@@ -135,87 +185,27 @@ class _Preflight:
                 what = f"{earlier} and {ref} were found for one need"
                 yield self._at(step.stage, what=what, hint="name other collections")
 
-    def _identity(self, step: int, kind: str, source: Source, detector: int) -> str:
-        """Say which product a source stands for: one that a step makes, or one that was found."""
-        if isinstance(source, FromStep):
-            return f"the one of step {source.step}"
-        ref = self.found.get((step, kind, detector))
-        return ref.id if ref else ""
-
-    def _pinned(self, step: Build | Verify, kind: str, source: Source, detector: int) -> Mapping[str, str]:
-        """Give what a used product pins, by kind: as the store says, or as the step that makes it will do."""
-        if isinstance(source, FromStep):
-            build = self.plan.steps[source.step]
-            needs = build.needs if isinstance(build, Build) else {}
-            pins = self._kind(kind).pins
-            return {k: self._identity(build.id, k, needs[k], detector) for k in sorted(pins) if k in needs}
-        ref = self.found.get((step.id, kind, detector))
-        return ref.pins if ref else {}
-
-    def _pins(self) -> Iterator[Problem]:
-        """Refuse a product that was made with another bias (say) than the one it is used with."""
-        for step in self._users():
-            planned = self.plan.stages[step.stage]
-            named = self.registry.named("calibration", step.kind)
-            waived = self.registry.call(named, named.declaration.unpinned, planned.stage.options)
-            used = sources(step)
-            if planned.stage.verify.collections:  # references that were asked for beside what this stage makes
-                waived = {**waived, step.kind: "verify.collections"}
-            for detector in planned.detectors:
-                for kind, source in used.items():
-                    for pinned, wanted in self._pinned(step, kind, source, detector).items():
-                        if kind in waived or pinned not in used:
-                            continue
-                        other = self._identity(step.id, pinned, used[pinned], detector)
-                        if other and wanted and other != wanted:
-                            what = (
-                                f"the {kind} of detector {detector} is made with the {pinned} {_short(wanted)}, and "
-                                f"would be used with {_short(other)}"
-                            )
-                            hint = f"make a {kind} too, name collections that hold its {pinned}, or say other_{pinned}: WHY"
-                            yield self._at(step.stage, what=what, hint=hint)
-
-    def _preparations(self) -> Iterator[Problem]:
-        for (step, kind, detector), ref in self.found.items():
-            stage = next(one.stage for one in self._users() if one.id == step)
-            mine = str(self.plan.stages[stage].preparation)
-            if ref.preparation and ref.preparation != mine:
-                what = (
-                    f"the {kind} of detector {detector} was made with {ref.preparation}, and frames are prepared with "
-                    f"{mine}"
-                )
-                yield self._at(stage, what=what, hint="set the same overscan models in the options of the stage")
-
-    def _free(self) -> Iterator[Problem]:
+    def _occupied(self, occupied: Occupied) -> Iterator[Problem]:
+        """See what the collections have already where stages would certify, and note what is kept."""
         for step in self.plan.steps:
-            if isinstance(step, Certify):
-                planned, one = self.plan.stages[step.stage], step.certificate
-                build = self.plan.steps[step.build]
-                setup = self._setup(build, step.kind) if isinstance(build, Build) else planned.setup
-                for detector in planned.detectors:
-                    if not self.store.is_free(step.kind, detector, setup, one.into, one.valid):
-                        what = (
-                            f"{one.into}: a {step.kind} for detector {detector} is already valid in part of {one.valid}"
-                        )
-                        hint = f"certify into another collection: --set certify.into={one.into}.2, or another range"
-                        yield self._at(step.stage, what=what, hint=hint)
+            if isinstance(step, Certify) and step.certificate.occupied == occupied:
+                take = self.plan.stage_takes(step.stage)[0]
+                if take.id not in self.setups:
+                    self.setups[take.id] = self._foreseen(self._request(take))
+                setup = self.setups[take.id].only(self._kind(step.kind).setup)
+                answer = occupancy(self.plan, step, setup, self.store)
+                if isinstance(answer, Kept):
+                    self._keep(answer, FromStep(step.build))
+                else:
+                    yield from answer
 
-    def _room(self, takes: list[Take]) -> Iterator[Problem]:
-        """See that the exposures fit into the store, and the prepared frames into the scratch folder."""
-        room, size = (
-            expect(self.store.free_bytes(), int | None, "free_bytes of the store"),
-            self.plan.estimate.raw_bytes * MARGIN,
-        )
-        if room is not None and room < size:
-            what = f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB"
-            yield Problem(what, "make room", path="store")
-        pixels = {d.id: d.shape[0] * d.shape[1] for d in self.plan.instrument.detectors}
-        scratch = 4.0 * sum(pixels[detector] for take in takes if not take.discarded for detector in take.detectors)
-        folder = tempfile.gettempdir()
-        there = shutil.disk_usage(folder).free
-        if there < scratch:
-            what = f"{folder} has room for {there / 1e9:.1f} GB, and prepared frames need {scratch / 1e9:.1f} GB"
-            yield Problem(what, "make room, or set TMPDIR", path="scratch")
+    def _keep(self, kept: Kept, made: FromStep) -> None:
+        """Let what is kept stand for what its stage would have made, wherever that is used."""
+        self.kept[kept.stage] = kept
+        for step in self._users():
+            mine = self.plan.stages[step.stage].detectors
+            for kind in (kind for kind, source in sources(step).items() if source == made):
+                self.found.update({(step.id, kind, ref.detector): ref for ref in kept.refs if ref.detector in mine})
 
 
 def _texts(answer: object, what: str) -> tuple[str, ...]:
@@ -224,11 +214,7 @@ def _texts(answer: object, what: str) -> tuple[str, ...]:
     return tuple(expect(text, str, f"{what} of the camera") for text in texts)
 
 
-def _short(identity: str) -> str:
-    return identity if identity.startswith("the one") else identity[:12]
-
-
-def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: Time) -> Resolution:
+def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Time) -> Resolution:
     """Ask everything at once.
 
     Raises
@@ -238,7 +224,7 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
     """
     asking = _Preflight(plan, registry, store, camera, now)
     problems = list(asking.ask())
-    for _, answer in registry.hook("latcal_preflight", plan=plan, store=bare(store), camera=bare(camera)):
+    for _, answer in registry.hook("latcal_preflight", plan=plan, store=bare(store), camera=camera.bare):
         problems += list(answer or ())
     if problems:
         raise NotReady(dict.fromkeys(problems))
@@ -246,5 +232,13 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Camera, now: T
     needs = tuple(
         ResolvedNeed(stages[step], kind, detector, ref, ref.collection, step)
         for (step, kind, detector), ref in sorted(asking.found.items(), key=lambda entry: entry[0])
+        if stages[step] not in asking.kept
     )
-    return Resolution(Resolved(needs), asking.setups, _texts(camera.remarks(), "remarks"))
+    return Resolution(
+        event=Resolved(needs),
+        setups=asking.setups,
+        kept=asking.kept,
+        takes=frozenset(take.id for take in asking.takes),
+        estimate=asking.estimate,
+        remarks=_texts(camera.remarks(), "remarks"),
+    )

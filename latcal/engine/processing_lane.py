@@ -60,7 +60,8 @@ class ProcessingLane:
         """Do every step when its turn comes and what it needs has ended."""
         for step in self.ledger.plan.steps:
             if not isinstance(step, Take):
-                self._process(step)
+                if step.id not in self.ledger.status:  # those of a kept stage have one
+                    self._process(step)
                 if isinstance(step, Verify):
                     self._release(step)
 
@@ -156,7 +157,7 @@ class ProcessingLane:
         named = self.registry.named("calibration", step.kind)
         takes, needs = self.work.arrived(step), self.work.needed(step)
         if planned.stage.verify.waiver:
-            verdict = waived(planned, self.work.blank(planned, takes))
+            verdict = evolve(waived(planned, self.work.blank(planned, takes)), missing=self.work.missing(step))
             self.ledger.emit(Judged(step.id, verdict))
             return verdict
         items = self.work.exposures(planned, needs, takes)
@@ -170,6 +171,7 @@ class ProcessingLane:
         verdict = waived(planned, measured)
         if planned.rules:
             verdict = judge(self.registry, planned, measured, self.ledger.plan.takes(takes), frames)
+        verdict = evolve(verdict, missing=self.work.missing(step))
         self.work.store.write_report(self.ledger.run, report_files(planned, measured, verdict))
         if "residuals" in planned.stage.keep:
             self._keep(step, planned, named, takes, needs)

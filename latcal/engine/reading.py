@@ -13,11 +13,11 @@ from latcal.engine import stages
 from latcal.engine.choosing import choose, choose_options, read_options
 from latcal.engine.problems import Problems, nearest
 from latcal.engine.recipe_schema import recipe_schema
-from latcal.engine.shapes import HOOKS, WANTED, ProcedureShape, RecipeShape
+from latcal.engine.shapes import HOOKS, WANTED, LimitsShape, ProcedureShape, RecipeShape
 from latcal.errors import PluginError
 from latcal.formats.located import Tree, apply_settings, compose
 from latcal.formats.structure import structure
-from latcal.model.recipe import Marks, Recipe, Sequence, Use
+from latcal.model.recipe import Marks, Recipe, Sequence, TimeLimits, Use
 from latcal.plugin.declarations import Named
 from latcal.plugin.registry import Registry
 
@@ -168,6 +168,7 @@ def _meaning(
         stages=tuple(stage for stage in read_stages if stage),
         executor=next(iter(uses["executor"]), None),
         report=uses["report"],
+        limits=_limits(shape.limits),
         labels=dict(shape.labels),
         rules=rules,
         accept=stages.read_acceptance(shape.accept),
@@ -175,6 +176,12 @@ def _meaning(
         version=VERSION,
         marks=Marks({**problems.tree.value_marks, **problems.tree.marks}),
     )
+
+
+def _limits(shape: LimitsShape | None) -> TimeLimits:
+    if shape is None:
+        return TimeLimits()
+    return TimeLimits(float(shape.answer.to_value("s")), float(shape.abort.to_value("s")))
 
 
 def _check_instrument(problems: Problems, registry: Registry, name: str) -> None:

@@ -6,19 +6,21 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Queue
 from typing import Any
 
 from astropy.time import Time
 from attrs import define, field
 
 from latcal.engine import preflight
+from latcal.engine.asking import Asked
 from latcal.engine.camera_lane import BEHIND, CameraLane
-from latcal.engine.ledger import POLL_S, Ledger
+from latcal.engine.lanes import Lanes
+from latcal.engine.ledger import Ledger
 from latcal.engine.processing_lane import ProcessingLane
 from latcal.engine.work import Work
 from latcal.errors import LatcalError, StoreError
@@ -31,12 +33,13 @@ from latcal.model.events import (
     StageLine,
     StepLine,
 )
+from latcal.model.numbering import observing_day
 from latcal.model.recipe import Use
 from latcal.model.report import RunReport, fold
-from latcal.model.steps import Plan, Take
+from latcal.model.steps import Plan, Step, Take
 from latcal.model.validity import stamp
 from latcal.plugin.calling import Guarded, call_hook, expect
-from latcal.plugin.protocols import Camera, Store, World
+from latcal.plugin.protocols import CameraDescription, Store, World
 from latcal.plugin.registry import Registry
 
 Clock = Callable[[], Time]
@@ -77,9 +80,27 @@ class _Listeners:
 
 
 def _open(stack: ExitStack, registry: Registry, kind: str, use: Use, world: World) -> Any:
+    return stack.enter_context(_guarded(registry, kind, use, world))
+
+
+def _guarded(registry: Registry, kind: str, use: Use, world: World) -> Guarded:
     named = registry.named(kind, use.use)
-    opened = Guarded(registry.call(named, named.declaration.open, use.options, world), named.source)
-    return stack.enter_context(opened)
+    return Guarded(registry.call(named, named.declaration.open, use.options, world), named.source)
+
+
+def _describe(plan: Plan, registry: Registry) -> CameraDescription | None:
+    named = registry.named("camera", plan.recipe.camera.use)
+    found = registry.call(named, named.declaration.describe, plan.recipe.camera.options, plan.instrument)
+    described: CameraDescription | None = expect(found, CameraDescription | None, "describe of the camera")
+    return described
+
+
+def _open_camera(stack: ExitStack, plan: Plan, registry: Registry, world: World) -> Asked:
+    """Open the camera so that nobody waits for it without a limit."""
+    described, camera = _describe(plan, registry), plan.recipe.camera
+    overhead_s = plan.instrument.readout_s if described is None else described.overhead_s
+    opening = partial(_guarded, registry, "camera", camera, world)
+    return stack.enter_context(Asked(opening, plan.recipe.limits, overhead_s, world.stop))
 
 
 def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
@@ -87,19 +108,9 @@ def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.E
     return World(plan.instrument, now, run, stop, Path(folder))
 
 
-def _started(plan: Plan, run: str, now: Clock) -> RunStarted:
+def _started(plan: Plan, resolution: preflight.Resolution, run: str, now: Clock) -> RunStarted:
     recipe = plan.recipe
-    overhead = plan.instrument.readout_s
-    steps = tuple(
-        StepLine(
-            step.id,
-            type(step).__name__.lower(),
-            str(step),
-            step.stage,
-            (step.time_s or 0.0) + overhead if isinstance(step, Take) else 0.0,
-        )
-        for step in plan.steps
-    )
+    steps = tuple(_step_line(step, plan, resolution) for step in plan.steps)
     stages = tuple(
         StageLine(
             planned.index,
@@ -124,20 +135,28 @@ def _started(plan: Plan, run: str, now: Clock) -> RunStarted:
         versions=plan.versions,
         stages=stages,
         steps=steps,
-        camera_s=plan.estimate.camera_s,
-        at_most=plan.estimate.at_most,
+        camera_s=resolution.estimate.camera_s,
+        at_most=resolution.estimate.at_most,
         budget=plan.budget,
     )
 
 
-def _numbers(plan: Plan, store: Store, now: Time) -> tuple[int, ...]:
-    """Reserve an exposure id for every Take, of the observing day on which the run begins."""
-    takes = sum(isinstance(step, Take) for step in plan.steps)
-    day = (now.utc.to_datetime() - timedelta(hours=plan.instrument.rollover_h)).date()
+def _step_line(step: Step, plan: Plan, resolution: preflight.Resolution) -> StepLine:
+    kept, camera_s = step.stage in resolution.kept, 0.0
+    if isinstance(step, Take):
+        kept = step.id not in resolution.takes
+        camera_s = 0.0 if kept else (step.time_s or 0.0) + plan.instrument.readout_s
+    return StepLine(step.id, type(step).__name__.lower(), str(step), step.stage, camera_s, kept)
+
+
+def _numbers(plan: Plan, wanted: frozenset[int], store: Store, now: Time) -> dict[int, int]:
+    """Reserve an exposure id for every Take that is wanted, of the observing day on which the run begins."""
+    takes = len(wanted)
+    day = observing_day(now, plan.instrument.rollover_h)
     numbers = tuple(expect(store.reserve(day, takes), Iterable, "reserve of the store")) if takes else ()
     if len(numbers) != takes:
         raise StoreError(f"the store reserved {len(numbers)} exposure ids of {day}, not {takes}")
-    return numbers
+    return dict(zip(sorted(wanted), numbers, strict=True))
 
 
 def _keep_journal(store: Store, run: str, journal: list[str]) -> Callable[..., None]:
@@ -154,64 +173,6 @@ def _keep_journal(store: Store, run: str, journal: list[str]) -> Callable[..., N
             ended_by.add_note(f"the report of the run was not kept: {error}")
 
     return keep
-
-
-@define(eq=False)
-class _Lanes:
-    """The three threads of a run."""
-
-    ledger: Ledger
-    camera: Camera
-    pool: ThreadPoolExecutor
-    futures: list[Future[None]] = field(factory=list)
-    noted: bool = False
-
-    def begin(self, lane: CameraLane, processing: ProcessingLane) -> None:
-        self.futures += [self.pool.submit(work) for work in (lane.expose, lane.write, processing.process)]
-
-    def events(self) -> Iterator[Event]:
-        """Give events as they come, until all lanes have ended; raise what a lane died of."""
-        while True:
-            over = all(future.done() for future in self.futures)
-            try:
-                yield self.ledger.events.get(timeout=0.0 if over else POLL_S)
-            except Empty:
-                if over:
-                    break
-            self._look()
-            if self.ledger.stop.is_set():
-                self.abort()
-        for future in self.futures:
-            future.result()
-
-    def _look(self) -> None:
-        """See whether a lane died of an error of our own: then the others end, and none waits for it."""
-        if any(future.done() and future.exception() for future in self.futures):
-            self.ledger.broken = True
-            self.ledger.stop.set()
-
-    def abort(self) -> None:
-        """Tell the camera to abort while its lane still runs; that it would not is noted once, and the run ends.
-
-        It is told again and again, since an exposure may begin in the moment in which it is told.
-        """
-        if self.futures and not self.futures[0].done():
-            try:
-                self.camera.abort()
-            except LatcalError as error:
-                if not self.noted:
-                    self.noted = True
-                    self.ledger.emit(Noted(f"the camera could not be aborted: {error}"))
-
-    def end(self) -> None:
-        """Stop what still runs, and wait for it: the hardware is left as it was found."""
-        if not all(future.done() for future in self.futures):
-            self.ledger.stop.set()
-        self.abort()
-        while wait(self.futures, timeout=POLL_S).not_done:
-            self._look()
-            self.abort()
-        self.pool.shutdown(wait=True)
 
 
 def events(
@@ -251,14 +212,15 @@ def events(
     with ExitStack() as stack:
         world = _world(stack, plan, now, run, stop)
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera: Camera = _open(stack, registry, "camera", plan.recipe.camera, world)
+        camera = _open_camera(stack, plan, registry, world)
         resolution = preflight.resolve(plan, registry, store, camera, began)
         reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
         listeners = _Listeners(registry, [(guarded.opened, word) for guarded, word in reporters])
         stack.push(_keep_journal(store, run, listeners.journal))
         opening: list[Event] = [
-            _started(plan, run, now),
+            _started(plan, resolution, run, now),
             resolution.event,
+            *resolution.kept.values(),
             *map(Noted, (*plan.remarks, *resolution.remarks)),
         ]
         for event in opening:
@@ -270,14 +232,15 @@ def events(
             now=now,
             stop=stop,
             scratch=world.scratch,
-            numbers=_numbers(plan, store, began),
+            numbers=_numbers(plan, resolution.takes, store, began),
+            kept=resolution.kept,
             resolved={(need.step, need.kind, need.detector): need.ref for need in resolution.event.needs},
             setups=resolution.setups,
         )
-        named = registry.named("camera", plan.recipe.camera.use)
-        limits = registry.call(named, named.declaration.describe, plan.recipe.camera.options, plan.instrument)
-        lane = CameraLane(ledger, registry, camera, store, limits, Queue(BEHIND), set(), {})
-        lanes = _Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
+        ledger.skip_kept()
+        described = _describe(plan, registry)
+        lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), set(), {})
+        lanes = Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
         stack.callback(lanes.end)
         lanes.begin(lane, ProcessingLane(ledger, registry, Work(ledger, registry, store), executor))
         for event in lanes.events():
@@ -304,5 +267,5 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
     with ExitStack() as stack:
         world = _world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera: Camera = _open(stack, registry, "camera", plan.recipe.camera, world)
+        camera = _open_camera(stack, plan, registry, world)
         return preflight.resolve(plan, registry, store, camera, now())

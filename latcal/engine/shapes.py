@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NewType
+from typing import TYPE_CHECKING, Any, Literal, NewType
 
 from attrs import frozen
 
 from latcal.engine.phrases import OPEN, read_collection, read_count, read_exposures, read_instant, read_limit, read_name
 from latcal.model.exposures import Exposures
 from latcal.model.options import option
+from latcal.model.quantities import format_quantity
+from latcal.model.recipe import ABORT_S, ANSWER_S
 from latcal.model.verdicts import MAJORITY
+
+if TYPE_CHECKING:  # astropy is imported when the first quantity is read
+    from astropy.units import Quantity
 
 Count = NewType("Count", int)
 Limit = NewType("Limit", object)
@@ -58,6 +63,30 @@ def _from(least: int) -> Callable[[Any, Any, Any], None]:
     return check
 
 
+def _a_while(_: Any, attribute: Any, value: Quantity) -> None:
+    """Refuse a time in which nothing can be waited for."""
+    if not value.value > 0:
+        raise ValueError(f"'{format_quantity(value)}' is not above 0 s", f"write '{attribute.default}'")
+
+
+@frozen
+class LimitsShape:
+    """How long a camera is waited for, as written."""
+
+    answer: Quantity = option(
+        f"{ANSWER_S:g} s",
+        unit="s",
+        validator=_a_while,
+        help="After exposure time and readout, until all frames of an exposure are there.",
+    )
+    abort: Quantity = option(
+        f"{ABORT_S:g} s",
+        unit="s",
+        validator=_a_while,
+        help="After it was told to abort or to close; then the camera is given up.",
+    )
+
+
 @frozen
 class SequenceShape:
     """A sequence, as written."""
@@ -93,6 +122,9 @@ class CertifyShape:
     into: Collection = option(help="Collection.")
     begin: Instant = option(help="Date, or date and time, in TAI, from which they hold; or open.")
     end: Instant = option(help="The same, until which they hold, itself excluded; or open.")
+    occupied: Literal["refuse", "keep"] = option(
+        "refuse", help="Where the collection has them for all of that time: refuse to run, or keep them and make none."
+    )
 
 
 @frozen
@@ -139,6 +171,7 @@ class RecipeShape:
     store: Mapping[str, Any] = option(MappingProxyType({}), help="Where frames, products and reports are kept.")
     executor: Mapping[str, Any] | None = option(None, help="What builds and verifies; left out: by sensor size.")
     report: tuple[Mapping[str, Any], ...] = option((), help="Who hears of the run.")
+    limits: LimitsShape | None = option(None, help="How long the camera is waited for.")
     labels: Mapping[str, str] = option(MappingProxyType({}), help="Words kept with every exposure.")
     sequences: Mapping[Named, SequenceShape] = option(MappingProxyType({}), help="Exposures to take, by name.")
     stages: tuple[StageShape, ...] = option((), help="What to make, check and measure, in order.")

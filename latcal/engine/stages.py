@@ -112,7 +112,7 @@ def read_certificate(problems: Problems, path: Path, shape: CertifyShape | None)
         what = f"{written['end']!r} is not after the begin, {written['begin']!r}"
         problems.at_value((*path, "end"), what, "write a later end, which is itself excluded")
         return None
-    return Certificate(shape.into, valid)
+    return Certificate(shape.into, valid, shape.occupied)
 
 
 def _verb(context: Context, path: Path, shape: StageShape) -> str:

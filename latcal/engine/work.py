@@ -49,17 +49,25 @@ class Work:
             )
         return arrived
 
+    def missing(self, step: Build | Verify) -> tuple[str, ...]:
+        """Name the takes that did not arrive, each with the reason."""
+        return tuple(
+            f"{take.sequence} {take.position}/{take.of}: {self.ledger.reasons[take.id]}"
+            for take in self.ledger.lost(step.takes)
+        )
+
     def needed(self, step: Build | Verify) -> Needs:
         """Give every product that a step uses, by detector and kind."""
         planned = self.ledger.planned(step)
         needs: Needs = {detector: {} for detector in planned.detectors}
         for kind, source in sources(step).items():
             for detector in planned.detectors:
-                if isinstance(source, FromStep):
+                key = step.id, kind, detector
+                if isinstance(source, FromStep) and key not in self.ledger.resolved:
                     made = self.ledger.made[source.step]
                     needs[detector][kind] = made.refs[detector], made.parts[detector]
                 else:
-                    ref = self.ledger.resolved[step.id, kind, detector]
+                    ref = self.ledger.resolved[key]
                     product: Product = self.store.get(ref)
                     needs[detector][kind] = ref, self.spilled(product, ref, detector)
         return needs
@@ -156,7 +164,7 @@ class Work:
             needs=used,
             options=planned.stage.options,
             provenance=provenance,
-            preparation=str(planned.preparation),
+            preparation=str(planned.preparation.on(detector)),
         )
 
     def blank(self, planned: PlannedStage, takes: tuple[int, ...]) -> Measurements:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from latcal.engine.phrases import OPEN
 from latcal.formats.structure import unstructure
-from latcal.model.recipe import Certificate, Recipe, Sequence, Stage, Use
+from latcal.model.quantities import number_text
+from latcal.model.recipe import Certificate, Recipe, Sequence, Stage, TimeLimits, Use
 from latcal.model.rules import Rule
 from latcal.model.validity import stamp
 from latcal.plugin.registry import Registry
@@ -90,6 +91,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "store": _use(recipe.store),
         "executor": _use(recipe.executor) if recipe.executor else None,
         "report": [_use(use) for use in recipe.report],
+        "limits": _limits(recipe.limits),
         "labels": dict(recipe.labels),
         "sequences": {name: _sequence(sequence) for name, sequence in recipe.sequences.items()},
         "stages": [_stage(stage) for stage in recipe.stages],
@@ -102,6 +104,15 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
 
 def _use(use: Use) -> dict[str, Any]:
     return {"use": use.use, **unstructure(use.options, omit_defaults=True)}
+
+
+def _limits(limits: TimeLimits) -> dict[str, str]:
+    usual = TimeLimits()
+    found = {
+        "answer": (limits.answer_s, usual.answer_s),
+        "abort": (limits.abort_s, usual.abort_s),
+    }
+    return {key: f"{number_text(seconds)} s" for key, (seconds, default) in found.items() if seconds != default}
 
 
 def _sequence(sequence: Sequence) -> dict[str, Any]:
@@ -137,7 +148,8 @@ def _certificate(certificate: Certificate) -> dict[str, str]:
     def word(time: Time | None) -> str:
         return OPEN if time is None else stamp(time).removesuffix(".000000").removesuffix("T00:00:00")
 
-    return {"into": certificate.into, "begin": word(certificate.valid.begin), "end": word(certificate.valid.end)}
+    found = {"into": certificate.into, "begin": word(certificate.valid.begin), "end": word(certificate.valid.end)}
+    return found if certificate.occupied == "refuse" else {**found, "occupied": certificate.occupied}
 
 
 def _default_rules(recipe: Recipe, registry: Registry) -> Iterator[str]:

@@ -25,13 +25,22 @@ class Status(Enum):
 
 @frozen
 class StepLine:
-    """A step of the plan as it is printed; `stage` is None for a Take."""
+    """A step of the plan as it is printed.
+
+    Parameters
+    ----------
+    stage : int or None
+        None for a Take.
+    kept : bool
+        It will not be done, since what it is for is certified already and kept.
+    """
 
     id: int
     verb: str
     label: str
     stage: int | None
     camera_s: float = 0.0
+    kept: bool = False
 
 
 @frozen
@@ -84,6 +93,35 @@ class Resolved:
     """Preflight found nothing wrong; these products will be used, and no other."""
 
     needs: tuple[ResolvedNeed, ...]
+
+
+@frozen
+class Kept:
+    """A collection has already what a stage would make: its steps are not done, and this is used in their place.
+
+    Parameters
+    ----------
+    valid : str
+        When they hold.
+    setting : str
+        What to set from outside to make others.
+    unverified : str
+        Who waived their verification and why; empty if they were judged.
+    """
+
+    stage: int
+    refs: tuple[ProductRef, ...]
+    collection: str
+    valid: str
+    setting: str
+    unverified: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the steps of the stage are skipped, in one line."""
+        runs = " and ".join(dict.fromkeys(ref.run for ref in self.refs))
+        unverified = f" UNVERIFIED ({self.unverified})" if self.unverified else ""
+        return f"already certified{unverified} into {self.collection}, {self.valid}, by run {runs}"
 
 
 @frozen
@@ -199,6 +237,7 @@ class RunEnded:
 Event: TypeAlias = (
     RunStarted
     | Resolved
+    | Kept
     | StepStarted
     | Exposed
     | Ingested
@@ -213,6 +252,7 @@ Event: TypeAlias = (
 EVENTS = (
     RunStarted,
     Resolved,
+    Kept,
     StepStarted,
     Exposed,
     Ingested,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from latcal.errors import Where
+from latcal.errors import Problem, Where
 from latcal.model.exposures import Exposures
 from latcal.model.rules import Rule
 from latcal.model.validity import ValidityRange
 from latcal.model.verdicts import Acceptance
 
 VERBS = ("make", "check", "measure")
+ANSWER_S = 120.0
+"""How long the frames of an exposure are waited for [s]: as long as the LATISS procedure waits (its `oods_timeout`)."""
+ABORT_S = 30.0
+"""How long a camera that was told to abort, or to close, is waited for [s]; our choice."""
 Path = tuple[str | int, ...]
+Occupied: TypeAlias = Literal["refuse", "keep"]
 
 
 @frozen
@@ -52,11 +57,35 @@ class Sequence:
 
 
 @frozen
+class TimeLimits:
+    """How long a camera is waited for.
+
+    Parameters
+    ----------
+    answer_s : float [s]
+        After an exposure's time and the camera's overhead, until all its frames are there; and until it has answered
+        any other question.
+    abort_s : float [s]
+        After it was told to abort, or to close.
+    """
+
+    answer_s: float = ANSWER_S
+    abort_s: float = ABORT_S
+
+
+@frozen
 class Certificate:
-    """Where products go, and from when until when they hold."""
+    """Where products go, and from when until when they hold.
+
+    Parameters
+    ----------
+    occupied : str
+        What to do where the collection has such products for all of that time: ``refuse`` to run, or ``keep`` them.
+    """
 
     into: str
     valid: ValidityRange
+    occupied: Occupied = "refuse"
 
 
 @frozen
@@ -131,6 +160,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     executor: Use | None = None
     report: tuple[Use, ...] = ()
+    limits: TimeLimits = field(factory=TimeLimits)
     labels: Mapping[str, str] = field(factory=dict)
     rules: Mapping[str, tuple[Rule, ...]] = field(factory=dict)
     accept: Acceptance = field(factory=Acceptance)
@@ -141,3 +171,7 @@ class Recipe:
     settings: tuple[str, ...] = field(default=(), eq=False)
     digest: str = field(default="", eq=False)
     folder: str = field(default="", eq=False)
+
+    def problem(self, *path: str | int, what: str, hint: str = "") -> Problem:
+        """Make a problem with one of its keys, at its place."""
+        return Problem(what, hint, self.marks.at(path), ".".join(str(part) for part in path))

@@ -14,6 +14,7 @@ from latcal.model.events import (
     Exposed,
     Ingested,
     Judged,
+    Kept,
     Noted,
     Resolved,
     ResolvedNeed,
@@ -49,6 +50,8 @@ class StageReport:
     ----------
     status : Status or None
         The first of its steps that was not done decides; None while it runs.
+    kept : Kept or None
+        What was certified already and is used in place of what the stage would make; then its steps are skipped.
     """
 
     line: StageLine
@@ -59,6 +62,7 @@ class StageReport:
     units: Mapping[str, str] = field(factory=dict)
     built: tuple[ProductRef, ...] = ()
     certified: tuple[Certified, ...] = ()
+    kept: Kept | None = None
 
 
 @frozen
@@ -111,6 +115,8 @@ def _apply(report: RunReport, event: Event) -> RunReport:
     match event:
         case Resolved(needs):
             return evolve(report, resolved=needs)
+        case Kept(stage=index):
+            return evolve(report, stages=stage(index, kept=event))
         case Exposed(step=step, exposure=exposure):
             return evolve(report, exposures=dict(sorted({**report.exposures, step: exposure}.items())))
         case Ingested(step=step, checksums=checksums):

@@ -126,7 +126,8 @@ class Certify:
     certificate: Certificate
 
     def __str__(self) -> str:
-        return f"Certify {self.kind}  into {self.certificate.into}, {self.certificate.valid}"
+        tail = ", unless already certified" if self.certificate.occupied == "keep" else ""
+        return f"Certify {self.kind}  into {self.certificate.into}, {self.certificate.valid}{tail}"
 
 
 Step: TypeAlias = Take | Build | Verify | Certify
@@ -214,6 +215,10 @@ class Plan:
         """Give the Take steps whose exposures a stage verifies."""
         ids = next(step.takes for step in self.steps if isinstance(step, Verify) and step.stage == index)
         return takes_of(self.steps, ids)
+
+    def users(self, take: Take) -> tuple[PlannedStage, ...]:
+        """Give the stages that list the sequence of an exposure."""
+        return tuple(planned for planned in self.stages if take.sequence in planned.stage.frames)
 
     def takes(self, ids: tuple[int, ...]) -> tuple[Take, ...]:
         """Give the Take steps of those ids."""

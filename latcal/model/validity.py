@@ -67,6 +67,13 @@ class ValidityRange:
             and (other.begin is None or self.end is None or other.begin < self.end)
         )
 
+    def covers(self, other: ValidityRange) -> bool:
+        """Tell whether every instant of the other range lies in this one."""
+        return bool(
+            (self.begin is None or (other.begin is not None and self.begin <= other.begin))
+            and (self.end is None or (other.end is not None and other.end <= self.end))
+        )
+
     def __str__(self) -> str:
         begin, end = (None if t is None else _short(t) for t in (self.begin, self.end))
         if begin and end:

@@ -127,6 +127,8 @@ class Verdict:
         Who waived the verification and why; then nothing was judged.
     remedy : str
         What would make a refused set pass, when that is known: ``8 more frames would do``.
+    missing : tuple of str
+        Exposures of the set that did not come, each with the reason; the others were judged.
     """
 
     kind: str
@@ -140,6 +142,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     unverified: str = ""
     remedy: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Finding]]:

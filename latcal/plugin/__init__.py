@@ -22,6 +22,7 @@ from latcal.model.events import (
     Exposed,
     Ingested,
     Judged,
+    Kept,
     Noted,
     Resolved,
     RunEnded,
@@ -43,6 +44,7 @@ from latcal.model.frames import (
 from latcal.model.geometry import Amplifier, Box, Detector, Instrument, Preparation
 from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement, Metric, Scope
+from latcal.model.numbering import day_and_number, exposure_id, observation_id, observing_day
 from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct, Column, Product, ProductRef, Provenance
 from latcal.model.recipe import Sequence
@@ -103,6 +105,7 @@ __all__ = [
     "Instrument",
     "InstrumentType",
     "Judged",
+    "Kept",
     "LatcalError",
     "Level",
     "Limits",
@@ -153,9 +156,13 @@ __all__ = [
     "Verify",
     "World",
     "assemble_image",
+    "day_and_number",
+    "exposure_id",
     "fold",
     "hookimpl",
     "instant",
+    "observation_id",
+    "observing_day",
     "option",
     "stamp",
 ]

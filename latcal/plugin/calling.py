@@ -27,6 +27,9 @@ def call(distribution: str, function: Callable[..., Any], *args: Any, **kwargs: 
         return tuple(result) if isinstance(result, Iterator) else result
     except LatcalError:
         raise
+    except SystemExit as error:
+        name = getattr(function, "__name__", function)
+        raise PluginError(f"{distribution}: {name} asked the program to exit ({error})") from error
     except Exception as error:  # the one place where a plugin's errors are caught
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise PluginError(f"{distribution}: {getattr(function, '__name__', function)} raised {what}") from error
@@ -46,21 +49,20 @@ def each(distribution: str, function: Callable[..., Any], *args: Any) -> Iterato
     PluginError
         As `call` does.
     """
-    (items,) = call(distribution, _started, function, args)
+
+    def start() -> tuple[Iterator[Any]]:
+        return (iter(function(*args)),)
 
     def advance() -> Any:
         return next(items, _OVER)
 
-    advance.__name__ = getattr(function, "__name__", str(function))
+    start.__name__ = advance.__name__ = getattr(function, "__name__", str(function))
+    (items,) = call(distribution, start)
     while (item := call(distribution, advance)) is not _OVER:
         yield item
 
 
 _OVER = object()
-
-
-def _started(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Iterator[Any]]:
-    return (iter(function(*args)),)
 
 
 @frozen(eq=False)

@@ -111,6 +111,10 @@ def _prepare(_: Options) -> Preparation | None:
     return None
 
 
+def _always(_: Options) -> bool:
+    return True
+
+
 @frozen(kw_only=True)
 class CalibrationType(Declaration):
     """A calibration type. All its functions are pure and at module level, so that they pickle.
@@ -136,6 +140,8 @@ class CalibrationType(Declaration):
         Kinds that its products pin: each must be used with the very one that it was made with.
     preparation : callable
         ``preparation(options)``: how its frames are prepared, or None for the instrument's own way.
+    crosstalk : callable
+        ``crosstalk(options)``: whether crosstalk is subtracted from its frames, where a detector has coefficients.
     build_amplifier : callable
         `AmplifierInputs` to `Part`; None for a type that only measures.
     assemble : callable
@@ -160,6 +166,7 @@ class CalibrationType(Declaration):
     unpinned: Callable[[Options], Mapping[str, str]] = _no_waivers
     pins: frozenset[str] = frozenset()
     preparation: Callable[[Options], Preparation | None] = _prepare
+    crosstalk: Callable[[Options], bool] = _always
     build_amplifier: Callable[[AmplifierInputs], Part] | None = None
     residual: Callable[[AmplifierInputs], Part] | None = None
     assemble: Callable[[DetectorInputs, tuple[Part, ...]], Product] | None = None

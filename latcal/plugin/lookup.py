@@ -9,11 +9,10 @@ from astropy.time import Time
 from latcal.errors import ProductNotFound, StoreError, ValidityOverlap
 from latcal.formats import records
 from latcal.model.frames import Exposure, Setup
+from latcal.model.numbering import EXPOSURES_PER_DAY, exposure_id
 from latcal.model.products import ProductRef
 from latcal.model.validity import ValidityRange, stamp
 from latcal.plugin.protocols import Certification
-
-EXPOSURES_PER_DAY = 100_000  # an exposure id is day x this + number
 
 
 def setup_text(setup: Setup) -> str:
@@ -101,7 +100,7 @@ def numbered(day: int, used: int, n: int) -> range:
     """
     if used + n >= EXPOSURES_PER_DAY:
         raise StoreError(f"{n} more exposures after {used} of {day} are not numbers that a day has (take fewer)")
-    first = day * EXPOSURES_PER_DAY + used + 1
+    first = exposure_id(day, used + 1)
     return range(first, first + n)
 
 

@@ -58,6 +58,8 @@ class CameraDescription:
         Image types it can take; None for any.
     shortest_s, longest_s : float [s]
         Exposure times that it can make.
+    tolerance_s : float [s]
+        How far the time of an exposure may be from the one asked for, if further than any camera's may be.
     """
 
     overhead_s: float
@@ -66,10 +68,14 @@ class CameraDescription:
     filters: tuple[str, ...] | None = None
     shortest_s: float = 0.0
     longest_s: float = 3600.0
+    tolerance_s: float = 0.0
 
 
 class Camera(Protocol):
-    """Takes exposures. A context manager; entering it moves nothing."""
+    """Takes exposures. A context manager; entering it moves nothing.
+
+    All but `abort` is called in one thread.
+    """
 
     detectors: tuple[Detector, ...]
 
@@ -85,7 +91,8 @@ class Camera(Protocol):
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Take one exposure and give its frames, one per detector asked for.
 
-        The camera is free for the next exposure once the iterator has given its first frame.
+        The next exposure is asked for when all frames of this one have come. That must be within `limits.answer` after
+        its time and the camera's overhead; then it is told to abort, and frames that still come are thrown away.
 
         Raises
         ------
@@ -94,7 +101,10 @@ class Camera(Protocol):
         """
 
     def abort(self) -> None:
-        """End an exposure under way, from any thread, and leave the hardware as it was found."""
+        """End an exposure under way, from any thread, and leave the hardware as it was found.
+
+        It makes `take` return, or raise, within `limits.abort`; if not, the camera is asked no more in this run.
+        """
 
     def __enter__(self) -> Self:
         """Open the camera."""
@@ -125,7 +135,10 @@ class Store(Protocol):
         """Reserve `n` exposure ids of an observing day: consecutive, never given twice."""
 
     def ingest(self, frame: Frame) -> Frame:
-        """Keep a raw frame, and give it back with its path and checksum; waits if the data system is slow."""
+        """Keep a raw frame, and give it back with its path and checksum; waits if the data system is slow.
+
+        Raises `StoreError`, and keeps nothing, if the frame is a file that cannot be read back.
+        """
 
     def frames(self, exposures: Iterable[int], detector: int) -> Iterator[Frame]:
         """Read back raw frames, in the order asked for. Raises `StoreError` naming what is missing."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 
+from latcal.model.events import Kept
 from latcal.model.metrics import Scope
 from latcal.model.verdicts import Finding, Tally, Verdict
 from latcal.model.wording import worded
 
-__all__ = ["counted", "duration", "file_size", "finding_text", "more_frames", "tally_text", "verdict_text", "worded"]
+__all__ = [
+    "counted",
+    "duration",
+    "file_size",
+    "finding_text",
+    "kept_text",
+    "more_frames",
+    "tally_text",
+    "verdict_text",
+    "worded",
+]
 
 _PLACES = {
     Scope.AMPLIFIER: "amplifier",
@@ -54,6 +65,19 @@ def more_frames(number: int, of: str = "") -> str:
     return counted(number, "more frame") + (f" of {of}" if of else "")
 
 
+def kept_text(kind: str, kept: Kept) -> str:
+    """Say that a stage is kept, since when, and what to do to make it anew.
+
+    Returns
+    -------
+    str
+        ``bias kept: already certified into calib/daily, 2020-01-01 onwards, by run 20261127T160000-0a1b2c3d; to make
+        another: --set certify.into=calib/daily.2``
+    """
+    detectors = f" of {len(kept.refs)} detectors" if len(kept.refs) > 1 else ""
+    return f"{kind}{detectors} kept: {kept.reason}; to make another: --set {kept.setting}"
+
+
 def digits(numbers: list[int]) -> str:
     """Write whole numbers as one, or as their range: ``16``, ``14 to 16``."""
     low, high = min(numbers), max(numbers)
@@ -95,17 +119,19 @@ def verdict_text(verdict: Verdict) -> str:
     -------
     str
         ``bias refused: NOISE on 16 of 16 amplifiers in 3 of 3 exposures; worst S00 C03: 7.38 e- for 9.1 e- +- 5 %;
-        8 more frames would do``, or the like for what was accepted, or taken unverified.
+        8 more frames would do``, or the like for what was accepted, or taken unverified; exposures of the set that did
+        not come are named.
     """
+    missing = f"missing {'; '.join(verdict.missing)}" if verdict.missing else ""
     if verdict.unverified:
-        return f"{verdict.kind} UNVERIFIED: {verdict.unverified}"
+        return "; ".join(filter(None, (f"{verdict.kind} UNVERIFIED: {verdict.unverified}", missing)))
     if verdict.accepted:
         return f"{verdict.kind} accepted: {_acceptance(verdict)}"
     exposures = len(verdict.exposures)
     reasons = [tally_text(tally, exposures) for tally in verdict.tallies if tally.decisive]
     return "; ".join(
         [f"{verdict.kind} refused: {reasons[0]}" if reasons else f"{verdict.kind} refused", *reasons[1:]]
-        + ([verdict.remedy] if verdict.remedy else [])
+        + [text for text in (verdict.remedy, missing) if text]
     )
 
 
@@ -113,7 +139,11 @@ def _acceptance(verdict: Verdict) -> str:
     exposures = len(verdict.exposures)
     counting = [tally for tally in verdict.tallies if not tally.advisory]
     failing = [tally for tally in verdict.tallies if tally.failed]
-    head = f"{counted(exposures, 'exposure')}, {counted(len(counting), 'rule')}"
+    came = counted(exposures, "exposure")
+    if verdict.missing:
+        whole = counted(exposures + len(verdict.missing), "exposure")
+        came = f"{exposures} of {whole} (missing: {'; '.join(verdict.missing)})"
+    head = f"{came}, {counted(len(counting), 'rule')}"
     if failing:
         remarks = "; ".join(
             tally_text(tally, exposures) + (" (advisory)" if tally.advisory else "") for tally in failing

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 
+from latcal.formats.raw import write_raw
 from latcal.plugin import (
     Product,
     ProductNotFound,
@@ -112,6 +114,20 @@ class StoreSuite:
         store.ingest(samples.frame(1))
         with pytest.raises(StoreError, match="exposure 2022110400001 of detector 0 is in the store already"):
             store.ingest(samples.frame(1))
+
+    @pytest.mark.parametrize("part", [0.0, 0.6, -1.0])
+    def test_a_file_that_cannot_be_read_is_not_kept(self, store: Store, tmp_path: Path, part: float) -> None:
+        """One that is empty, cut short, or something else is refused, and the good one finds its place free."""
+        good, path = samples.frame(1), tmp_path / "frame.fits"
+        write_raw(good, path, compress=False)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(part * len(whole))] if part >= 0 else b"JFIF" * 5000)
+        with pytest.raises(StoreError, match=r"exposure 2022110400001, detector S00: .*frame\.fits .*(empty|cut|not FITS)"):
+            store.ingest(evolve(good, path=path))
+        with pytest.raises(StoreError, match="exposure 2022110400001 is not in the store"):
+            store.exposure(good.exposure.id)
+        path.write_bytes(whole)
+        assert store.ingest(evolve(good, path=path)).exposure == store.exposure(good.exposure.id)
 
     def test_an_exposure_that_is_not_there_is_an_error(self, store: Store) -> None:
         """Named."""

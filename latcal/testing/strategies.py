@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from latcal.model.exposures import Exposures, Group, Level
 from latcal.model.quantities import parse_quantity
-from latcal.model.recipe import Certificate, Recipe, Sequence, Stage, Use, Verification
+from latcal.model.recipe import Certificate, Recipe, Sequence, Stage, TimeLimits, Use, Verification
 from latcal.model.rules import Rule
 from latcal.model.validity import ValidityRange, instant
 from latcal.model.verdicts import Acceptance
@@ -58,7 +58,7 @@ def certificates(draw: st.DrawFn) -> Certificate:
     valid = ValidityRange(
         None if draw(st.booleans()) else instant(begin), None if draw(st.booleans()) else instant(end)
     )
-    return Certificate(draw(collections), valid)
+    return Certificate(draw(collections), valid, draw(st.sampled_from(["refuse", "keep"])))
 
 
 def rules() -> st.SearchStrategy[tuple[Rule, ...]]:
@@ -139,6 +139,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         stages=tuple(draw(staged)),
         executor=draw(st.sampled_from([None, Use("abacus", Nothing())])),
         report=draw(st.sampled_from([(), (Use("bell", Nothing()), Use("bell", Nothing()))])),
+        limits=draw(st.builds(TimeLimits, st.floats(1e-3, 1e6), st.floats(1e-3, 1e6))),
         labels=draw(st.dictionaries(texts, texts, max_size=3)),
         rules=draw(st.dictionaries(st.sampled_from(["sky", "cloud"]), rules(), max_size=2)),
         accept=draw(acceptances()),

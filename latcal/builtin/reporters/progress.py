@@ -35,7 +35,7 @@ class Progress:
         match event:
             case RunStarted(steps=steps):
                 self.steps = {step.id: StepReport(step) for step in steps}
-                self.exposures = sum(step.verb == "take" for step in steps)
+                self.exposures = sum(step.verb == "take" and not step.kept for step in steps)
                 self.planned_s = self.left_s = sum(step.camera_s for step in steps)
             case StepStarted(step=step):
                 line = self.steps[step].line
@@ -53,7 +53,7 @@ class Progress:
     def _exposed(self, step: int) -> None:
         self.running.pop(step, None)
         line = self.steps.pop(step, None)
-        if line is not None and line.line.verb == "take":
+        if line is not None and line.line.verb == "take" and not line.line.kept:
             self.exposed += 1
             self.left_s -= line.line.camera_s
 

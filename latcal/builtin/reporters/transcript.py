@@ -9,7 +9,7 @@ from attrs import frozen
 
 from latcal.builtin.reporters.failures import failures
 from latcal.plugin import ProductRef, RunReport, RunStarted, StageReport, Status, StepReport
-from latcal.plugin.wording import counted, duration, verdict_text, worded
+from latcal.plugin.wording import counted, duration, kept_text, verdict_text, worded
 
 GOOD, BAD, ODD, LOUD = "green", "red", "yellow", "bold"
 _EXITS = {
@@ -75,11 +75,13 @@ def opening(started: RunStarted) -> Iterator[Line]:
     yield Line(f"  instrument  {started.instrument}, camera {started.camera}")
     yield Line(f"  store       {started.store}")
     yield Line(f"  run         {started.run}, began {started.began[:19]} TAI")
-    exposures = sum(step.verb == "take" for step in started.steps)
+    doing = [step for step in started.steps if not step.kept]
+    exposures = sum(step.verb == "take" for step in doing)
     most = "at most " if started.at_most else ""
     time = f"; {most}{duration(started.camera_s)} of camera time" if exposures else ""
-    yield Line(f"  plan        {counted(exposures, 'exposure')}, {counted(len(started.steps), 'step')}{time}")
-    for stage in started.stages:
+    yield Line(f"  plan        {counted(exposures, 'exposure')}, {counted(len(doing), 'step')}{time}")
+    kept = {step.stage for step in started.steps if step.kept}
+    for stage in (stage for stage in started.stages if stage.index not in kept):
         if stage.unverified:
             yield Line(f"  UNVERIFIED  {stage.kind} will not be judged: {stage.unverified}", ODD)
         if stage.dropped:
@@ -118,7 +120,9 @@ def closing(report: RunReport) -> Iterator[Line]:
     yield from (Line(text) for text in failures(report))
     code = report.exit_code
     word = _EXITS.get(code, "failed") if report.ended else "it did not come to its end"
-    yield Line(f"{word}: exit {code}, after {duration(report.seconds)}", GOOD if code == 0 else BAD)
+    idle = code == 0 and all(step.line.kept for step in report.steps)
+    rest = "nothing to take" if idle else f"after {duration(report.seconds)}"
+    yield Line(f"{word}: exit {code}, {rest}", GOOD if code == 0 else BAD)
 
 
 def sequence_of(label: str) -> str:
@@ -137,6 +141,8 @@ def _sequences(started: RunStarted) -> dict[str, tuple[int, ...]]:
 
 def _sequence(report: RunReport, name: str, steps: tuple[int, ...]) -> Iterator[Line]:
     mine = [step for step in report.steps if step.line.id in steps]
+    if all(step.line.kept for step in mine):  # then its stages say so
+        return
     taken = [step for step in mine if step.status is Status.DONE]
     ids = [report.exposures[step.line.id] for step in taken if step.line.id in report.exposures]
     discarded = sum("(discarded)" in step.line.label for step in taken)
@@ -165,6 +171,9 @@ def _stage(report: RunReport, index: int) -> Iterator[Line]:
     stage = next(stage for stage in report.stages if stage.line.index == index)
     same = [other for other in report.stages if other.line.kind == stage.line.kind]
     mark = f"stages.{index} " if len(same) > 1 else ""
+    if stage.kept is not None:
+        yield Line(mark + kept_text(stage.line.kind, stage.kept), ODD if stage.kept.unverified else GOOD)
+        return
     if stage.verdict is not None:
         tone = ODD if stage.verdict.unverified else GOOD if stage.verdict.accepted else BAD
         yield Line(mark + verdict_text(stage.verdict), tone)

@@ -13,7 +13,7 @@ from astropy.time import Time
 from attrs import evolve, field, frozen
 
 from latcal.formats.products import reference
-from latcal.formats.raw import checksum
+from latcal.formats.raw import checksum, read_raw
 from latcal.plugin import (
     Certification,
     Exposure,
@@ -192,8 +192,12 @@ def _key(one: Certification) -> tuple[str, int, str]:
 
 
 def _checksum(frame: Frame) -> str:
-    """Give the SHA-256 of the file, or of the pixels of a frame that is none."""
+    """Give the SHA-256 of the file, which must be one that can be read, or of the pixels of a frame that is none."""
     if frame.path is not None:
+        try:
+            read_raw(frame.path, frame.detector)
+        except StoreError as error:
+            raise StoreError(f"exposure {frame.exposure.id}, detector {frame.detector.name}: {error}") from error
         return checksum(frame.path)
     total = hashlib.sha256()
     for amplifier in frame.detector.amplifiers:

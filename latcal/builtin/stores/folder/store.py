@@ -31,10 +31,11 @@ from latcal.plugin import (
     StoreError,
     ValidityRange,
     World,
+    day_and_number,
     option,
     stamp,
 )
-from latcal.plugin.lookup import EXPOSURES_PER_DAY, missing_frames, not_found, numbered, the_one_for
+from latcal.plugin.lookup import missing_frames, not_found, numbered, the_one_for
 
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
@@ -63,6 +64,15 @@ def _root(store: FolderStore) -> Path:
 
 def _index(store: FolderStore) -> Index:
     return Index(store.root / "index.sqlite", float(store.options.lock_timeout.to_value("s")))
+
+
+def _check_copy(copy: Path, frame: Frame, original: Path) -> None:
+    """See that a file can be read back before it is entered: it may have been copied while it was written."""
+    try:
+        read_raw(copy, frame.detector)
+    except StoreError as error:
+        what = str(error).replace(str(copy), str(original))
+        raise StoreError(f"exposure {frame.exposure.id}, detector {frame.detector.name}: {what}") from error
 
 
 @frozen(eq=False)
@@ -98,10 +108,11 @@ class FolderStore:
     def ingest(self, frame: Frame) -> Frame:
         """Keep a raw frame: the file that it is, byte for byte, or a new one."""
         exposure, number = frame.exposure, frame.detector.id
-        relative = f"raw/{exposure.id // EXPOSURES_PER_DAY}/{slug(exposure.obs_id)}_{number}.fits"
+        relative = f"raw/{day_and_number(exposure.id)[0]}/{slug(exposure.obs_id)}_{number}.fits"
         with Draft(self.root / relative) as draft:
             if frame.path is not None and frame.path.exists():
                 draft.write(partial(shutil.copyfile, frame.path))
+                _check_copy(draft.temporary, frame, frame.path)
             else:
                 draft.write(partial(write_raw, frame, compress=self._compresses(frame)))
             total = checksum(draft.temporary)

@@ -1,0 +1,224 @@
+"""Ask a camera, and give up on one that does not answer: every wait has a limit, and every limit a name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Self
+
+from attrs import define, evolve, field
+
+from latcal.engine.answers import Answer, AskedPixels, Caller
+from latcal.engine.ledger import POLL_S
+from latcal.errors import CameraError, LatcalError
+from latcal.model.frames import Exposure, ExposureRequest, Frame, Setup
+from latcal.model.geometry import Detector
+from latcal.model.recipe import TimeLimits
+from latcal.plugin.calling import Guarded, bare, call, each, expect
+
+
+@define(eq=False)
+class Asked:
+    """A camera that answers in time or is given up on.
+
+    It is asked everything in one thread; only `abort` comes from another.
+
+    Parameters
+    ----------
+    open : callable
+        Opens the camera.
+    overhead_s : float [s]
+        From the end of an exposure until its frames may be there.
+    stop : threading.Event
+        Set when the run is to end early.
+    lost : str
+        Why it is asked no more; empty while it answers.
+    refusal : str
+        What it raised when it was told to abort.
+    """
+
+    open: Callable[[], Guarded]
+    limits: TimeLimits
+    overhead_s: float
+    stop: threading.Event
+    lost: str = field(default="", init=False)
+    refusal: str = field(default="", init=False)
+    _camera: Guarded = field(init=False)
+    _caller: Caller = field(factory=lambda: Caller("latcal-camera"), init=False)
+    _aborter: Caller = field(factory=lambda: Caller("latcal-abort"), init=False)
+    _aborting: Answer | None = field(default=None, init=False)
+    _telling: threading.Lock = field(factory=threading.Lock, init=False)
+
+    @property
+    def bare(self) -> Any:
+        """The camera as it is, for hooks."""
+        return bare(self._camera)
+
+    def __enter__(self) -> Self:
+        """Open the camera."""
+        try:
+            self._camera = self._answer("to open", self._opened)
+        except BaseException:
+            self._caller.end()
+            raise
+        return self
+
+    def _opened(self) -> Guarded:
+        camera = self.open().__enter__()
+        if self.lost:  # too late: nobody would close it
+            camera.__exit__(None, None, None)
+        return camera
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the camera, in a thread of its own if it hangs already.
+
+        Raises
+        ------
+        CameraError
+            If it does not close within `limits.abort`, unless another error is under way or it is lost already.
+        """
+        caller = Caller("latcal-close") if self._caller.busy else self._caller
+        closing = caller.ask(partial(self._camera.__exit__, *exc))
+        closed = closing.wait(self.limits.abort_s)
+        for one in (caller, self._caller, self._aborter):
+            one.end()
+        if closed:
+            closing.result()
+        elif not self.lost:
+            limit = f"limits.abort {self.limits.abort_s:g} s"
+            what = f"the camera did not close within {limit} (see that its hardware is as it was found)"
+            if len(exc) < 2 or not isinstance(exc[1], LatcalError):
+                raise CameraError(what)
+            exc[1].add_note(what)  # what ended the run is not hidden
+
+    def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
+        """Ask for what cannot be taken."""
+        answer: Iterable[str] = self._answer("for problems", partial(self._do, "problems", requests))
+        return answer
+
+    def remarks(self) -> Iterable[str]:
+        """Ask for what a person should know."""
+        answer: Iterable[str] = self._answer("for remarks", partial(self._do, "remarks"))
+        return answer
+
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Ask for the setup of an exposure."""
+        answer: Setup = self._answer("for the setup", partial(self._do, "setup", request))
+        return answer
+
+    def _do(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._camera, method)(*arguments)
+
+    def _answer(self, what: str, function: Callable[[], Any]) -> Any:
+        """Ask a question that needs no exposure."""
+        answer = self._caller.ask(function)
+        if not answer.wait(self.limits.answer_s):
+            self.lost = f"the camera stopped answering when asked {what}"
+            limit = f"limits.answer {self.limits.answer_s:g} s"
+            raise CameraError(f"the camera was asked {what}, and did not answer within {limit} (see that it is on)")
+        return answer.result()
+
+    def check(self, number: int) -> None:
+        """See that it still answers before an exposure.
+
+        Raises
+        ------
+        CameraError
+            If it is lost.
+        """
+        if self.lost:
+            raise CameraError(f"exposure {number}: {self.lost}")
+
+    def take(self, request: ExposureRequest) -> tuple[tuple[Frame, ...], float]:
+        """Take an exposure, and wait for all its frames.
+
+        Returns
+        -------
+        frames : tuple of Frame
+        late_s : float [s]
+            How long after exposure time and overhead they were there; negative if before.
+
+        Raises
+        ------
+        CameraError
+            If they did not come in time, or the camera is lost.
+        """
+        self.check(request.number)
+        came: list[Frame] = []
+        began, due_s = time.monotonic(), request.time_s + self.overhead_s
+        answer = self._caller.ask(partial(self._collect, request, came))
+        if not self._came(answer, began + due_s + self.limits.answer_s):
+            late = "" if self.stop.is_set() else self._late(request, came)
+            self._give_up(answer, request.number, late)
+            if late:
+                raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
+        answer.result()
+        return tuple(came), time.monotonic() - began - due_s
+
+    def _came(self, answer: Answer, until: float) -> bool:
+        """Wait for an answer; False once its time is over, or the run is to end."""
+        while not answer.wait(min(POLL_S, until - time.monotonic())):
+            if self.stop.is_set() or time.monotonic() >= until:
+                return False
+        return True
+
+    def _collect(self, request: ExposureRequest, came: list[Frame]) -> None:
+        """Gather the frames of an exposure; one more than was asked for is enough to see that they are too many."""
+        source = self._camera.distribution
+        for given in each(source, call(source, getattr, self._camera.opened, "take"), request):
+            frame: Frame = expect(given, Frame, "take of the camera")
+            expect(frame.exposure, Exposure, "exposure of the camera's frame")
+            detector = expect(frame.detector, Detector, "detector of the camera's frame")
+            place = f"exposure {request.number}, detector {detector.name}"
+            came.append(evolve(frame, raw=AskedPixels(frame.raw, source, place, self.limits.answer_s)))
+            if len(came) > len(request.detectors):
+                break
+
+    def _late(self, request: ExposureRequest, came: list[Frame]) -> str:
+        """Say what did not come, and how long it was waited for."""
+        limit, there = self.limits.answer_s, {frame.detector.id for frame in came}
+        missing = ", ".join(str(detector) for detector in request.detectors if detector not in there)
+        what = f"no frame of detector {missing}" if there and missing else "no frame"
+        parts = f"{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
+        return f"{what} came within {request.time_s + self.overhead_s + limit:g} s ({parts})"
+
+    @property
+    def _refused(self) -> str:
+        return f"; and it could not be aborted: {self.refusal}" if self.refusal else ""
+
+    def _give_up(self, answer: Answer, number: int, why: str) -> None:
+        """Abort an exposure and wait until the camera is free again.
+
+        Raises
+        ------
+        CameraError
+            If it is not by the limit: then it is lost.
+        """
+        until = time.monotonic() + self.limits.abort_s
+        self.abort()
+        aborting = self._aborting
+        if answer.wait(until - time.monotonic()) and (aborting is None or aborting.wait(until - time.monotonic())):
+            return
+        self.lost = f"the camera stopped answering at exposure {number}"
+        parts = [why, f"abort was not answered within limits.abort {self.limits.abort_s:g} s"]
+        words = ", and ".join(part for part in parts if part) + self._refused
+        raise CameraError(f"exposure {number}: the camera stopped answering: {words} (see that its hardware is safe)")
+
+    def abort(self) -> None:
+        """Tell the camera to abort, from any thread; it is told once at a time, and no more when it is lost."""
+        with self._telling:
+            self._hear()
+            if not self.lost and not self._aborter.busy:
+                self.refusal = ""
+                self._aborting = self._aborter.ask(partial(self._do, "abort"))
+            aborting = self._aborting
+        if aborting is not None:
+            aborting.wait(POLL_S)
+            self._hear()
+
+    def _hear(self) -> None:
+        """Keep what an abort raised."""
+        if self._aborting is not None and self._aborting.ended.is_set() and self._aborting.error is not None:
+            self.refusal = str(self._aborting.error)
