@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from astropy.io.fits import Card
 from astropy.time import Time
 from attrs import frozen
 from hypothesis import settings
@@ -14,6 +16,7 @@ from hypothesis import settings
 from latcal.engine.planning import plan
 from latcal.engine.reading import read
 from latcal.engine.running import events
+from latcal.formats.located import compose
 from latcal.model.events import Event
 from latcal.model.report import RunReport, fold
 from latcal.plugin.registry import Registry, load_plugins
@@ -28,7 +31,7 @@ BENCH = """\
 latcal: 1
 title: A night on the bench
 instrument: bench
-camera: {use: simulated, seed: 7}
+camera: {use: simulated, seed: 7, settling: 0 electron}
 store: {use: memory}
 executor: {use: serial}
 sequences:
@@ -87,3 +90,15 @@ def real_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture
+def latiss_headers(real_data: Path) -> dict[str, dict[str, object]]:
+    """Give the real headers of LATISS: that of 2018 (primary), 2023 (primary) and 2024 (with that of its first image)."""
+    folder = real_data / "latiss-headers"
+    first = (folder / "latiss-AT_C_20180920_000065_all_hdus.txt").read_text().partition("\nEND ")[0].splitlines()[1:]
+    return {
+        "2018": {card.keyword: card.value for card in map(Card.fromstring, first)},
+        "2023": json.loads((folder / "latiss-AT_O_20230705_000379_R00_S00.json").read_text()),
+        "2024": compose((folder / "latiss-AT_O_20240624_000169_R00_S00.yaml").read_text(), "2024").value,
+    }

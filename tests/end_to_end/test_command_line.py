@@ -26,13 +26,15 @@ from latcal.plugin.registry import Registry
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 THREE = str(RECIPES / "three_biases.yaml")
+# the recipe is of LATISS at full size (tests/full_size); here on the bench, without the first frame that settles
+BENCH = ("--set", "instrument=bench", "--set", "camera.settling=0 electron", "--set", "report=[{use: console}]")
 TWENTY = ("--set", "sequences.biases.exposures=20 x 0 s", "--set", "sequences.darks.exposures=20 x 15 s")
 
 CHECK = """\
 latcal: 1
 title: The biases of another night, against those of the first
 instrument: bench
-camera: {use: simulated, seed: 7, first: 100}   # the same sensor, and other noise
+camera: {use: simulated, seed: 7, first: 100, settling: 0 electron}   # the same sensor, and other noise
 store: {use: folder, root: ./store}
 sequences: {biases: {image: bias, exposures: 20 x 0 s}}
 stages: [{check: bias, frames: [biases], collections: [calib/three_biases]}]
@@ -151,7 +153,7 @@ def tree(*folders: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def test_the_recipe_of_three_biases_is_refused_and_says_why(here: Path) -> None:
-    done = latcal("recipe", THREE)
+    done = latcal("recipe", THREE, *BENCH)
     assert done.exit_code == 1
     lines = done.output.splitlines()
     (bias,) = [line for line in lines if line.startswith("bias ")]
@@ -173,8 +175,8 @@ def excess(root: Path, part: str) -> Any:
 
 
 def test_twenty_biases_are_accepted_by_themselves_and_by_those_of_another_night(here: Path) -> None:
-    assert "  bias NOISE        -2.5 %  limit 5 %\n" in latcal("plan", THREE, *TWENTY).output
-    done = latcal("recipe", THREE, *TWENTY)
+    assert "  bias NOISE        -2.5 %  limit 5 %\n" in latcal("plan", THREE, *BENCH, *TWENTY).output
+    done = latcal("recipe", THREE, *BENCH, *TWENTY)
     assert done.exit_code == 0, done.output
     assert "bias accepted: 20 exposures, 4 rules, no failure; nearest to a limit " in done.output
     assert "dark accepted: 20 exposures, 5 rules, no failure; nearest to a limit " in done.output

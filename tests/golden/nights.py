@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from latcal.model.events import (
     Built,
     Certified,
@@ -11,6 +13,7 @@ from latcal.model.events import (
     Exposed,
     Ingested,
     Judged,
+    Kept,
     Noted,
     Resolved,
     ResolvedNeed,
@@ -198,9 +201,56 @@ def interrupted() -> list[Event]:
     return [*events, RunEnded(interrupted=True, at_s=3.1)]
 
 
+def kept() -> list[Event]:
+    """All is certified already, and the recipe says to keep it: nothing is taken."""
+    steps = (
+        *(evolve(take(i, "biases", i + 1, 2, "0 s"), camera_s=0.0, kept=True) for i in range(2)),
+        StepLine(2, "build", "Build bias  from 2 exposures", 0, kept=True),
+        StepLine(3, "verify", "Verify bias  on 2 exposures", 0, kept=True),
+        StepLine(4, "certify", "Certify bias  into LATISS/calib, 2020-01-01 onwards, unless already certified", 0, kept=True),
+        StepLine(5, "build", "Build dark  from 2 exposures  with bias of step 2", 1, kept=True),
+        StepLine(6, "verify", "Verify dark  on 2 exposures  with bias of step 2", 1, kept=True),
+        StepLine(7, "certify", "Certify dark  into LATISS/calib, 2020-01-01 onwards, unless already certified", 1, kept=True),
+    )
+    stages = (StageLine(0, "make", "bias"), StageLine(1, "make", "dark", "Ana: lamp test", ("mean",)))
+    biases = Kept(0, (ref("bias", 0), ref("bias", 1)), "LATISS/calib", "2020-01-01 onwards", "certify.into=LATISS/calib.2")
+    darks = Kept(1, (ref("dark"),), "LATISS/calib", "always", "certify.into=LATISS/calib.2", "Ana: lamp test")
+    events: list[Event] = [started(steps, stages), Resolved(()), biases, darks]
+    events += [skipped(step, biases.reason) for step in (2, 3, 4)]
+    events += [skipped(step, darks.reason) for step in (5, 6, 7)]
+    events += [skipped(step, "bias is kept") for step in range(2)]
+    return [*events, RunEnded(at_s=0.2)]
+
+
+def half_kept() -> list[Event]:
+    """The bias of an interrupted night is kept, and its dark is made."""
+    steps = (
+        evolve(take(0, "biases", 1, 1, "0 s"), camera_s=0.0, kept=True),
+        StepLine(1, "build", "Build bias  from 1 exposures", 0, kept=True),
+        StepLine(2, "verify", "Verify bias  on 1 exposures", 0, kept=True),
+        StepLine(3, "certify", "Certify bias  into LATISS/calib, 2020-01-01 onwards, unless already certified", 0, kept=True),
+        take(4, "darks", 1, 2, "15 s"),
+        take(5, "darks", 2, 2, "15 s"),
+        StepLine(6, "build", "Build dark  from 2 exposures  with bias of step 1", 1),
+        StepLine(7, "verify", "Verify dark  on 2 exposures  with bias of step 1", 1),
+        StepLine(8, "certify", "Certify dark  into LATISS/calib, 2020-01-01 onwards, unless already certified", 1),
+    )
+    stages = (StageLine(0, "make", "bias"), StageLine(1, "make", "dark"))
+    bias = Kept(0, (ref("bias"),), "LATISS/calib", "2020-01-01 onwards", "certify.into=LATISS/calib.2")
+    needs = tuple(ResolvedNeed(1, "bias", 0, ref("bias"), "LATISS/calib", step) for step in (6, 7))
+    events: list[Event] = [started(steps, stages), Resolved(needs), bias]
+    events += [skipped(step, bias.reason) for step in (1, 2, 3)]
+    events += [skipped(0, "bias is kept"), *taken(4, 0.0, 15.0), *taken(5, 17.0, 15.0)]
+    events += [*done(6, 35.0, Built(6, (ref("dark"),))), *done(7, 36.0, Judged(7, verdict("dark", 2)))]
+    events += done(8, 37.0, Certified(8, (ref("dark"),), "LATISS/calib", "2020-01-01 onwards"))
+    return [*events, RunEnded(at_s=37.0)]
+
+
 NIGHTS = {
     "three_biases": three_biases,
     "good_night": good_night,
     "unverified": unverified,
     "interrupted": interrupted,
+    "kept": kept,
+    "half_kept": half_kept,
 }

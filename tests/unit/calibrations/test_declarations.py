@@ -65,6 +65,15 @@ def test_frames_are_prepared_as_the_instrument_says_unless_told_otherwise(kind: 
 
 
 @ALL
+def test_crosstalk_is_subtracted_unless_told_otherwise(kind: str) -> None:
+    declared = TYPES[kind]
+    assert declared.crosstalk(declared.options()) is True
+    assert declared.crosstalk(structure(compose("crosstalk: false", "r.yaml"), declared.options)) is False
+    with pytest.raises(RecipeError, match=r"r.yaml:1:12: crosstalk: 'no' is not true or false"):
+        structure(compose("crosstalk: no", "r.yaml"), declared.options)
+
+
+@ALL
 def test_an_overscan_model_that_is_not_there_is_refused_in_its_place(kind: str) -> None:
     with pytest.raises(RecipeError, match=r"r.yaml:1:20: overscan.serial: .*did you mean 'mean per row'"):
         structure(compose("overscan: {serial: mean per raw}", "r.yaml"), TYPES[kind].options)

@@ -19,7 +19,7 @@ THREE = """\
 latcal: 1
 title: Three biases
 instrument: bench
-camera: {use: simulated, seed: 7}
+camera: {use: simulated, seed: 7, settling: 0 electron}
 store: {use: folder, root: ./store}
 sequences:
   biases: {image: bias, exposures: 3 x 0 s}

@@ -122,6 +122,7 @@ def test_a_recipe_fits_its_schema(text: str, schema: dict[str, Any]) -> None:
         ("frames: [skies], options", "frames: skies, options", "is not valid under any"),
         ("pause: 5 ms", "puase: 5 ms", "is not valid under any"),
         ("begin: 2022-11-04T18:30:00", "begin: 04-11-2022", "'04-11-2022' does not match"),
+        ("end: open", "end: open, occupied: maybe", "'maybe' is not one of .'refuse', 'keep'."),
         ("into: calib/sky", "into: calib sky", "'calib sky' does not match"),
         ("[5 x 5 s, 2 x 30000 adu]", "[5, 2]", "5 is not of type 'string'"),
         ("rule: ratio <= 1.1", "rul: ratio <= 1.1", "is not valid under any"),

@@ -1,0 +1,229 @@
+"""Every fault of the camera and of the site: a non-zero exit or a name, one clear cause, no certificate from a bad set,
+and a store that the next run can use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latcal.engine.opening import open_store
+from latcal.engine.reading import read
+from latcal.errors import NotReady
+from latcal.model.events import Status
+
+DAY = """\
+latcal: 1
+title: A day with a fault
+instrument: bench
+camera: {use: simulated, seed: 7}
+store: {use: folder, root: x}
+executor: {use: serial}
+limits: {answer: 0.5 s, abort: 0.3 s}
+sequences:
+  biases: {image: bias, exposures: 11 x 0 s, discard: 1}
+  darks: {image: dark, exposures: 14 x 15 s, discard: 1}
+  flats: {image: flat, exposures: 14 x 5 s, discard: 1, filter: r, grating: empty}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+  - {make: flat, frames: [flats]}
+certify: {into: calib/day, begin: 2026-11-04, end: 2026-11-05}
+"""
+CHECKED = """\
+latcal: 1
+title: The day after
+instrument: bench
+camera: {use: simulated, seed: 7, first: 100}
+store: {use: folder, root: x}
+executor: {use: serial}
+sequences:
+  biases: {image: bias, exposures: 5 x 0 s, discard: 1}
+  darks: {image: dark, exposures: [4 x 15 s, 3 x 30 s], discard: 1}
+  flats: {image: flat, exposures: 10 x 5 s, discard: 1, filter: r, grating: empty}
+stages:
+  - {check: bias, frames: [biases], collections: [calib/day]}
+  - {check: dark, frames: [darks], collections: [calib/day]}
+  - {check: flat, frames: [flats], collections: [calib/day]}
+"""
+NIGHT = 20261104
+KINDS = ("bias", "dark", "flat")
+
+
+def faulty(text: str, *faults: str) -> str:
+    return re.sub(r"(camera: \{use: simulated[^}]*)\}", rf"\1, faults: [{', '.join(faults)}]}}", text, count=1)
+
+
+def certified(root: Path, registry: Any) -> list[str]:
+    with open_store("folder", registry, root=root) as store:
+        return [one.ref.kind for one in store.list()]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> Path:
+    """Give a store with a bias, a dark and a flat in calib/day, made of 20 exposures each: read only."""
+    from latcal.engine.planning import plan
+    from latcal.engine.running import run
+
+    root = tmp_path_factory.mktemp("reference") / "store"
+    sizes = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 30 s", "sequences.flats.exposures=20 x 5 s"]
+    recipe = read(DAY, "day.yaml", registry, settings=[f"store.root={root}", "limits.answer=60 s", *sizes])
+    assert run(plan(recipe, registry), registry).exit_code == 0
+    return root
+
+
+FAILING = [
+    ("{what: never arrives, sequence: biases, exposures: 5}", 5, r"no frame came within .*limits\.answer"),
+    ("{what: late, delay: 30 s, sequence: biases, exposures: 5}", 5, r"no frame came within .*limits\.answer"),
+    ("{what: no answer, sequence: biases, exposures: 5}", 5, r"stopped answering.*limits\.abort"),
+    ("{what: truncated file, sequence: biases, exposures: 5}", 5, r"cut short"),
+    ("{what: empty file, sequence: biases, exposures: 5}", 5, r"is empty \(0 bytes\)"),
+    ("{what: no numbers, sequence: biases, exposures: 5}", 5, r"S00.* C10.*(1580|not numbers|no value)"),
+    ("{what: wrong shape, sequence: biases, exposures: 5}", 5, r"C10.*(223|raw image)"),
+    ("{what: wrong header, sequence: biases, exposures: 5}", 5, r"came with number 2026110400006, not 2026110400005"),
+]
+
+
+@pytest.mark.parametrize(("fault", "position", "cause"), FAILING, ids=[fault.split(",")[0][7:] for fault, _, _ in FAILING])
+def test_an_exposure_that_fails_fails_the_set_and_nothing_that_needs_it_is_certified(
+    night: Callable, registry: Any, tmp_path: Path, fault: str, position: int, cause: str
+) -> None:
+    root = tmp_path / "store"
+    found = night(faulty(DAY, fault), set=[f"store.root={root}"])
+    report = found.report
+    assert report.exit_code == 4
+    first = next(step for step in report.steps if step.status is Status.FAILED)
+    assert re.search(cause, first.reason), first.reason
+    assert str(NIGHT * 100_000 + position) in first.reason
+    assert report.stages[0].status is Status.FAILED
+    assert f"biases {position}/12" in report.stages[0].reason
+    assert [stage.status for stage in report.stages[1:]] == [Status.SKIPPED] * 2
+    assert certified(root, registry) == []
+    again = night(DAY, set=[f"store.root={root}", "limits.answer=60 s"])
+    assert again.report.exit_code == 0, [step.reason for step in again.report.steps if step.reason]
+    assert sorted(certified(root, registry)) == sorted(KINDS)
+
+
+def test_a_late_exposure_within_the_limit_is_taken(night: Callable, tmp_path: Path) -> None:
+    fault = "{what: late, delay: 0.6 s, sequence: biases, exposures: 3}"
+    settings = [f"store.root={tmp_path / 'store'}", "limits.answer=30 s"]
+    assert night(faulty(DAY, fault), set=settings).report.exit_code == 0
+
+
+LIT = [
+    ("{what: lamp off, sequence: flats}", {"level"}),
+    ("{what: shutter stuck, sequence: flats}", {"level"}),
+    ("{what: lamp off, sequence: flats, exposures: 8 to 15}", {"level"}),
+]
+
+
+@pytest.mark.parametrize(("fault", "rules"), LIT)
+def test_flats_without_light_are_refused_by_their_level(
+    night: Callable, registry: Any, tmp_path: Path, fault: str, rules: set[str]
+) -> None:
+    root = tmp_path / "store"
+    report = night(faulty(DAY, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
+    assert report.exit_code == 1
+    verdict = report.stages[2].verdict
+    assert rules <= {tally.rule for tally in verdict.tallies if tally.decisive}
+    level = next(tally for tally in verdict.tallies if tally.rule == "level")
+    dark = [number for number in verdict.exposures if number in level.failed]
+    assert level.failed == dict.fromkeys(dark, 16)
+    assert dark[-1] == verdict.exposures[-1]
+    assert len(dark) == (8 if "8 to 15" in fault else 14)
+    assert sorted(certified(root, registry)) == ["bias", "dark"]
+
+
+def test_a_lamp_that_drifts_by_10_per_cent_is_named_with_its_exposures(night: Callable, tmp_path: Path) -> None:
+    fault = "{what: lamp drift, drift: 10 %, sequence: flats, exposures: 2 to 15}"
+    report = night(faulty(DAY, fault), set=[f"store.root={tmp_path / 'store'}", "limits.answer=60 s"]).report
+    verdict = report.stages[2].verdict
+    tally = next(tally for tally in verdict.tallies if tally.rule == "lamp_drift")
+    # it has passed 5 % in the second half; the noise of the lamp is 0.1 %
+    assert list(tally.failed) == list(verdict.exposures[7:])
+    assert set(tally.failed) <= set(verdict.failed_exposures)
+
+
+def test_a_lamp_that_drifts_is_named_by_a_check_too(night: Callable, reference: Path) -> None:
+    fault = "{what: lamp drift, drift: -12 %, sequence: flats, exposures: 2 to 11}"
+    report = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report
+    verdict = report.stages[2].verdict
+    ratio = next(tally for tally in verdict.tallies if tally.rule == "level_ratio")
+    # 5 % under the reference, the lamp itself being 0.3 % brighter by then: from the sixth exposure on
+    assert list(ratio.failed) == list(verdict.exposures[5:]) or list(ratio.failed) == list(verdict.exposures[4:])
+    assert set(ratio.failed) <= set(verdict.failed_exposures)
+
+
+def test_a_light_leak_is_refused_when_a_dark_is_made(night: Callable, registry: Any, tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    fault = "{what: light leak, rate: 1 electron/s, sequence: darks}"
+    report = night(faulty(DAY, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
+    assert report.exit_code == 1
+    verdict = report.stages[1].verdict
+    assert [tally.rule for tally in verdict.tallies if tally.decisive] == ["dark_current"]
+    assert "e-/s" in verdict.findings[-1].text
+    assert report.stages[2].status is Status.SKIPPED
+    assert certified(root, registry) == ["bias"]
+
+
+def test_a_light_leak_is_refused_by_a_check_in_every_exposure(night: Callable, reference: Path) -> None:
+    fault = "{what: light leak, rate: 1 electron/s, sequence: darks}"
+    report = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report
+    assert report.exit_code == 1
+    verdict = report.stages[1].verdict
+    mean = next(tally for tally in verdict.tallies if tally.rule == "mean")
+    assert mean.decisive
+    assert mean.failed == dict.fromkeys(verdict.exposures, 16)
+    assert [stage.status for stage in report.stages] == [Status.DONE, Status.REFUSED, Status.DONE]
+
+
+@pytest.mark.parametrize("text", [DAY, CHECKED], ids=["make", "check"])
+def test_a_reset_in_mid_sequence_is_named_with_its_exposure(
+    night: Callable, reference: Path, tmp_path: Path, text: str
+) -> None:
+    root = reference if text is CHECKED else tmp_path / "store"
+    settings = [f"store.root={root}"] + (["limits.answer=60 s"] if text is DAY else [])
+    fault = "{what: reset, sequence: biases, exposures: 4}"
+    verdict = night(faulty(text, fault), set=settings).report.stages[0].verdict
+    struck = verdict.exposures[2]  # the fourth, the first being discarded
+    named = {tally.rule: set(tally.failed) for tally in verdict.tallies if tally.failed}
+    assert named["mean"] == {struck}
+    assert named["cr_noise"] == {struck}
+
+
+@pytest.mark.parametrize("text", [DAY, CHECKED], ids=["make", "check"])
+def test_a_first_frame_that_was_not_discarded_is_named(
+    night: Callable, reference: Path, tmp_path: Path, text: str
+) -> None:
+    root = reference if text is CHECKED else tmp_path / "store"
+    settings = [f"store.root={root}", "sequences.biases.discard=0"] + (["limits.answer=60 s"] if text is DAY else [])
+    verdict = night(text, set=settings).report.stages[0].verdict
+    named = {tally.rule: set(tally.failed) for tally in verdict.tallies if tally.failed}
+    assert named["mean"] == {verdict.exposures[0]}
+    assert named["cr_noise"] == {verdict.exposures[0]}
+    settled = {finding.amplifier for finding in verdict.findings if finding.rule == "cr_noise"}
+    assert len(settled) >= 4  # four amplifiers settle with much charge
+    assert settled <= {finding.amplifier for finding in verdict.findings if finding.rule == "mean"}
+
+
+def test_a_clean_day_is_accepted_without_a_name(night: Callable, reference: Path) -> None:
+    report = night(CHECKED, set=[f"store.root={reference}"]).report
+    assert report.exit_code == 0
+    for stage in report.stages[:2]:
+        assert not {tally.rule for tally in stage.verdict.tallies if tally.failed} - {"cr_noise"}
+
+
+def test_a_fault_of_a_sequence_that_is_not_taken_is_not_ready(night: Callable, tmp_path: Path) -> None:
+    fault = "{what: lamp off, sequence: flat}"
+    with pytest.raises(NotReady, match="fault 'lamp off': 'flat' is not a sequence that is taken"):
+        night(faulty(DAY, fault), set=[f"store.root={tmp_path / 'store'}"])
+
+
+def test_a_run_says_which_faults_were_asked_for(night: Callable, reference: Path) -> None:
+    fault = "{what: light leak, rate: 1 electron/s, sequence: darks, exposures: 2}"
+    notes = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report.notes
+    assert "the simulated camera has a fault on command: light leak 1.0 electron / s, darks 2" in notes
