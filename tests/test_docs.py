@@ -147,3 +147,28 @@ def test_every_public_name_is_there() -> None:
     assert all(hasattr(latcal, name) for name in latcal.__all__)
     with pytest.raises(AttributeError, match="module 'latcal' has no attribute 'guess'"):
         _ = latcal.guess
+
+
+def first_cells(page: str, heading: str) -> list[str]:
+    """Give what stands in backticks in the first column of the table behind a heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
+    rows = [line for line in text.split("\n## ", 1)[0].splitlines() if line.startswith("| `")]
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+def test_every_effect_of_the_simulated_camera_is_documented() -> None:
+    from latcal.builtin.cameras.simulated import SimulatedOptions
+
+    apart = {"seed", "first", "clock", "truth", "faults"}  # in words of their own
+    assert sorted(first_cells("simulator.md", "Effects")) == sorted(
+        {field.name for field in SimulatedOptions.__attrs_attrs__} - apart
+    )
+
+
+def test_every_fault_of_the_simulated_camera_is_documented() -> None:
+    from typing import get_args, get_type_hints
+
+    from latcal.builtin.cameras.simulation.faults import Fault
+
+    known = get_args(get_type_hints(Fault, localns={"Quantity": object})["what"])
+    assert sorted(first_cells("simulator.md", "Faults")) == sorted(known)

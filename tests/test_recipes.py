@@ -36,7 +36,7 @@ def settings_of(comment: str) -> tuple[str, ...]:
 
 
 def test_there_are_recipes() -> None:
-    assert {path.stem for path in RECIPES} >= {"quickstart", "three_biases", "real_efosc2"}
+    assert {path.stem for path in RECIPES} >= {"quickstart", "reference", "daily", "three_biases", "real_efosc2"}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -50,8 +50,10 @@ stages:
   - {check: dark, frames: [darks], collections: [calib/day]}
   - {check: flat, frames: [flats], collections: [calib/day]}
 """
+SHORT = "".join(line for line in DAY.splitlines(keepends=True) if "flats" not in line)
+"""Biases and darks only: enough where the biases fail."""
+
 NIGHT = 20261104
-KINDS = ("bias", "dark", "flat")
 
 
 def faulty(text: str, *faults: str) -> str:
@@ -93,25 +95,24 @@ def test_an_exposure_that_fails_fails_the_set_and_nothing_that_needs_it_is_certi
     night: Callable, registry: Any, tmp_path: Path, fault: str, position: int, cause: str
 ) -> None:
     root = tmp_path / "store"
-    found = night(faulty(DAY, fault), set=[f"store.root={root}"])
-    report = found.report
+    report = night(faulty(SHORT, fault), set=[f"store.root={root}"]).report
     assert report.exit_code == 4
     first = next(step for step in report.steps if step.status is Status.FAILED)
     assert re.search(cause, first.reason), first.reason
     assert str(NIGHT * 100_000 + position) in first.reason
     assert report.stages[0].status is Status.FAILED
     assert f"biases {position}/12" in report.stages[0].reason
-    assert [stage.status for stage in report.stages[1:]] == [Status.SKIPPED] * 2
+    assert report.stages[1].status is Status.SKIPPED
     assert certified(root, registry) == []
-    again = night(DAY, set=[f"store.root={root}", "limits.answer=60 s"])
+    again = night(SHORT, set=[f"store.root={root}", "limits.answer=60 s"])
     assert again.report.exit_code == 0, [step.reason for step in again.report.steps if step.reason]
-    assert sorted(certified(root, registry)) == sorted(KINDS)
+    assert certified(root, registry) == ["bias", "dark"]
 
 
 def test_a_late_exposure_within_the_limit_is_taken(night: Callable, tmp_path: Path) -> None:
     fault = "{what: late, delay: 0.6 s, sequence: biases, exposures: 3}"
     settings = [f"store.root={tmp_path / 'store'}", "limits.answer=30 s"]
-    assert night(faulty(DAY, fault), set=settings).report.exit_code == 0
+    assert night(faulty(SHORT, fault), set=settings).report.exit_code == 0
 
 
 LIT = [
@@ -181,12 +182,12 @@ def test_a_light_leak_is_refused_by_a_check_in_every_exposure(night: Callable, r
     assert [stage.status for stage in report.stages] == [Status.DONE, Status.REFUSED, Status.DONE]
 
 
-@pytest.mark.parametrize("text", [DAY, CHECKED], ids=["make", "check"])
+@pytest.mark.parametrize("text", [SHORT, CHECKED], ids=["make", "check"])
 def test_a_reset_in_mid_sequence_is_named_with_its_exposure(
     night: Callable, reference: Path, tmp_path: Path, text: str
 ) -> None:
     root = reference if text is CHECKED else tmp_path / "store"
-    settings = [f"store.root={root}"] + (["limits.answer=60 s"] if text is DAY else [])
+    settings = [f"store.root={root}"] + (["limits.answer=60 s"] if text is SHORT else [])
     fault = "{what: reset, sequence: biases, exposures: 4}"
     verdict = night(faulty(text, fault), set=settings).report.stages[0].verdict
     struck = verdict.exposures[2]  # the fourth, the first being discarded
@@ -195,12 +196,12 @@ def test_a_reset_in_mid_sequence_is_named_with_its_exposure(
     assert named["cr_noise"] == {struck}
 
 
-@pytest.mark.parametrize("text", [DAY, CHECKED], ids=["make", "check"])
+@pytest.mark.parametrize("text", [SHORT, CHECKED], ids=["make", "check"])
 def test_a_first_frame_that_was_not_discarded_is_named(
     night: Callable, reference: Path, tmp_path: Path, text: str
 ) -> None:
     root = reference if text is CHECKED else tmp_path / "store"
-    settings = [f"store.root={root}", "sequences.biases.discard=0"] + (["limits.answer=60 s"] if text is DAY else [])
+    settings = [f"store.root={root}", "sequences.biases.discard=0"] + (["limits.answer=60 s"] if text is SHORT else [])
     verdict = night(text, set=settings).report.stages[0].verdict
     named = {tally.rule: set(tally.failed) for tally in verdict.tallies if tally.failed}
     assert named["mean"] == {verdict.exposures[0]}

@@ -14,7 +14,7 @@ RECIPE = """\
 latcal: 1
 title: Three biases are too few
 instrument: bench
-camera: {use: simulated, seed: 7}
+camera: {use: simulated, seed: 7, settling: 0 electron}
 store: {use: folder, root: ./store}
 report: [{use: latiss_text, path: night.txt}, {use: jsonl, path: night.jsonl}]
 sequences:

@@ -163,7 +163,7 @@ def test_what_cannot_be_done_is_refused_while_planning_at_its_line(night: Callab
 def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, registry: Any) -> None:
     root = tmp_path / "store"
     text = REFERENCE.replace("make: bias, frames: [biases]", "make: bias, frames: [biases], keep: [residuals]")
-    report = night(text, set=[f"store.root={root}"]).report
+    report = night(text, set=[f"store.root={root}", "camera.settling=0 electron"]).report
     assert report.stages[0].status is Status.DONE
     kept = sorted((root / "products").rglob("bias_residual_*.fits"))
     assert len(kept) == 12

@@ -103,7 +103,7 @@ def test_numbers_that_cannot_be_meant_are_refused(kind: str, text: str) -> None:
 def test_the_brighter_fatter_coefficient_has_a_unit() -> None:
     options = structure(compose("brighter_fatter: -1.7e-6 1 / electron", "r.yaml"), flat.FlatOptions)
     assert options.brighter_fatter.to_value("1 / electron") == pytest.approx(-1.7e-6)
-    assert flat.FlatOptions().brighter_fatter.value == 0
+    assert flat.FlatOptions().brighter_fatter is None  # that of the detector
     with pytest.raises(RecipeError, match="has no unit"):
         structure(compose("brighter_fatter: -1.7e-6", "r.yaml"), flat.FlatOptions)
 

@@ -37,7 +37,7 @@ STRIP_ROWS = 32
 
 
 def read(truth: Truth, options: SimulatedOptions, shot: Shot, charge: Pixels) -> dict[str, NDArray[np.int32]]:
-    """Read charge out: non-linearity, crosstalk, structure, noise, gain, pedestal, whole numbers.
+    """Read charge out: non-linearity, settling, crosstalk, structure, noise, gain, pedestal, whole numbers.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ def read(truth: Truth, options: SimulatedOptions, shot: Shot, charge: Pixels) ->
         bent += np.float32(1.0)
         bent /= np.float32(truth.gain[amplifier.name])
         signal *= bent
+        signal += (_settling(truth.settling[amplifier.name], shot, len(signal)) / truth.gain[amplifier.name])[:, None]
         signals.append(signal)
     if len({signal.shape for signal in signals}) == 1 and truth.crosstalk.any():
         cross(signals, truth.crosstalk, dense=shot.light > 0)
@@ -105,7 +106,6 @@ def _numbers(
     image = raw[amplifier.data.slices]
     image += signal
     image += mirrored(truth.bias[amplifier.position.slices], amplifier) / gain
-    image += (_settling(truth.settling[name], shot, len(image)) / gain)[:, None]
     rows, columns = parallel_region(amplifier)
     raw[rows, columns] += truth.columns[name] / gain
     raw += np.float32(truth.pedestal[name] + options.pedestal_drift.to_value("adu") * random.standard_normal())
@@ -118,7 +118,8 @@ def _numbers(
 def _settling(charge: float, shot: Shot, rows: int) -> Pixels:
     """Give the charge that appears in the rows read first, (rows,) [electron]."""
     left = charge * SETTLING_FALL ** min(shot.settled, 100)
-    return (left * np.exp(-np.arange(rows) / SETTLING_ROWS)).astype(np.float32)
+    settling: Pixels = (left * np.exp(-np.arange(rows) / SETTLING_ROWS)).astype(np.float32)
+    return settling
 
 
 def _transient(options: SimulatedOptions, shot: Shot, detector: int, number: int, rows: int) -> Pixels:

@@ -128,7 +128,7 @@ def truth(options: SimulatedOptions, detector: Detector) -> Truth:
 
 def _crosstalk(options: SimulatedOptions, detector: Detector) -> NDArray[np.float64]:
     """Give the coefficients of the instrument file, or draw some: asymmetric, most of them small."""
-    if getattr(detector, "crosstalk", ()):
+    if detector.crosstalk:
         return np.array(detector.crosstalk)
     count = len(detector.amplifiers)
     random = generator(options.seed, Stream.CROSSTALK, detector.id)
