@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
@@ -12,7 +14,7 @@ from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from latcal.engine.ledger import POLL_S
-from latcal.errors import CameraError, LatcalError, PluginError
+from latcal.errors import CameraError, PluginError
 from latcal.model.frames import RawPixels
 from latcal.model.geometry import Amplifier
 from latcal.plugin.calling import call
@@ -24,16 +26,15 @@ class Answer:
 
     function: Callable[[], Any] | None
     ended: threading.Event = field(factory=threading.Event, init=False)
-    error: LatcalError | None = field(default=None, init=False)
+    error: BaseException | None = field(default=None, init=False)
     _value: Any = field(default=None, init=False)
 
     def work(self) -> None:
-        """Do the call; what is not one of our own errors ends the thread, and is our own bug."""
+        """Do the call, and keep what it raises, be it our own bug: who asked raises it again."""
         function, self.function = self.function, None  # it may hold pixels
-        self.error = PluginError("the thread that asked broke off")
         try:
-            self._value, self.error = function() if function else None, None
-        except LatcalError as error:
+            self._value = function() if function else None
+        except BaseException as error:  # noqa: BLE001 - handed on, from `result`
             self.error = error
         finally:
             self.ended.set()
@@ -41,6 +42,16 @@ class Answer:
     def wait(self, seconds: float) -> bool:
         """Wait until it has ended, so long at most."""
         return self.ended.wait(min(max(seconds, 0.0), threading.TIMEOUT_MAX))
+
+    def came(self, until: float, stop: threading.Event, grace_s: float = 0.0) -> bool:
+        """Wait until it has ended; False once it is time, or the run is to end and that is `grace_s` ago."""
+        while not self.wait(min(POLL_S, until - time.monotonic())):
+            now = time.monotonic()
+            if stop.is_set():
+                until, grace_s = min(until, now + grace_s), math.inf
+            if now >= until:
+                return False
+        return True
 
     def result(self) -> Any:
         """Give its value, or raise its error."""
@@ -91,6 +102,7 @@ class AskedPixels:
     distribution: str
     place: str
     answer_s: float
+    stop: threading.Event
 
     def __call__(self, amplifier: Amplifier) -> NDArray[Any]:
         """Read the raw image of one amplifier.
@@ -110,7 +122,7 @@ class AskedPixels:
         raw.__name__ = f"the raw image of {place}"
         answer = Answer(partial(call, self.distribution, raw))
         threading.Thread(target=answer.work, name="latcal-pixels", daemon=True).start()
-        if not answer.wait(self.answer_s):
+        if not answer.came(time.monotonic() + self.answer_s, self.stop):
             raise CameraError(f"{place}: no pixels came within limits.answer {self.answer_s:g} s")
         pixels: NDArray[Any] = answer.result()
         if getattr(getattr(pixels, "dtype", None), "kind", "") not in tuple("biuf"):

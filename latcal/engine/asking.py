@@ -114,7 +114,7 @@ class Asked:
     def _answer(self, what: str, function: Callable[[], Any]) -> Any:
         """Ask a question that needs no exposure."""
         answer = self._caller.ask(function)
-        if not answer.wait(self.limits.answer_s):
+        if not answer.came(time.monotonic() + self.limits.answer_s, self.stop, self.limits.abort_s):
             self.lost = f"the camera stopped answering when asked {what}"
             limit = f"limits.answer {self.limits.answer_s:g} s"
             raise CameraError(f"the camera was asked {what}, and did not answer within {limit} (see that it is on)")
@@ -149,20 +149,13 @@ class Asked:
         came: list[Frame] = []
         began, due_s = time.monotonic(), request.time_s + self.overhead_s
         answer = self._caller.ask(partial(self._collect, request, came))
-        if not self._came(answer, began + due_s + self.limits.answer_s):
+        if not answer.came(began + due_s + self.limits.answer_s, self.stop):
             late = "" if self.stop.is_set() else self._late(request, came)
             self._give_up(answer, request.number, late)
             if late:
                 raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
         answer.result()
         return tuple(came), time.monotonic() - began - due_s
-
-    def _came(self, answer: Answer, until: float) -> bool:
-        """Wait for an answer; False once its time is over, or the run is to end."""
-        while not answer.wait(min(POLL_S, until - time.monotonic())):
-            if self.stop.is_set() or time.monotonic() >= until:
-                return False
-        return True
 
     def _collect(self, request: ExposureRequest, came: list[Frame]) -> None:
         """Gather the frames of an exposure; one more than was asked for is enough to see that they are too many."""
@@ -172,7 +165,7 @@ class Asked:
             expect(frame.exposure, Exposure, "exposure of the camera's frame")
             detector = expect(frame.detector, Detector, "detector of the camera's frame")
             place = f"exposure {request.number}, detector {detector.name}"
-            came.append(evolve(frame, raw=AskedPixels(frame.raw, source, place, self.limits.answer_s)))
+            came.append(evolve(frame, raw=AskedPixels(frame.raw, source, place, self.limits.answer_s, self.stop)))
             if len(came) > len(request.detectors):
                 break
 

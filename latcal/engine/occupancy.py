@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve
 
-from latcal.errors import Problem
+from latcal.errors import PluginError, Problem
 from latcal.model.events import Kept
 from latcal.model.frames import Setup
 from latcal.model.steps import Certify, Plan, PlannedStage
@@ -40,6 +40,8 @@ def occupancy(plan: Plan, step: Certify, setup: Setup, store: Store) -> Kept | t
     if not taken:
         return ()
     held = _held(step, planned, setup, store)
+    if not any(held.values()):
+        raise PluginError(f"the store says that {one.into} holds a {step.kind} in {one.valid}, and lists none there")
     faults = tuple(_faults(step, planned, held))
     if one.occupied == "keep" and not faults:
         return _kept(step, planned, held)

@@ -85,20 +85,20 @@ def relative_scatter(values: Wide) -> float:
     return abs(float(seen.std(ddof=1) / seen.mean())) if seen.size > 1 else 0.0
 
 
-def drift(values: Wide, times: Wide) -> Wide:
-    """Give how far a steady drift has brought each exposure from the first, over the first.
+def drift(values: Wide, times: Wide) -> float:
+    """Give how far a steady drift has brought a set of exposures from the first to the last, over the first.
 
     Parameters
     ----------
     values : (n,) [any unit]
-        Levels per second, in the order in which they were taken.
+        Levels per second, in the order in which they were taken; NaN is left out.
     times : (n,) [s]
         Only exposures of one time are compared, so that a shutter that is slow is not taken for a drift.
 
     Returns
     -------
-    (n,)
-        On a straight line through all; NaN where there is no value, 0 where no two times are equal.
+    scalar
+        On a straight line through all; 0 where no two times are equal or there is no level, NaN where there is no value.
 
     Notes
     -----
@@ -108,11 +108,12 @@ def drift(values: Wide, times: Wide) -> Wide:
     ----------
     Theil 1950, *Proc. Royal Netherlands Academy of Sciences* 53, 386; Sen 1968, *J. Am. Stat. Assoc.* 63, 1379.
     """
-    order = np.arange(values.size, dtype=np.float64)
+    order, seen = np.arange(values.size, dtype=np.float64), np.isfinite(values)
+    if not seen.any():
+        return math.nan
     first, second = np.triu_indices(values.size, 1)
-    usable = np.isfinite(values[first]) & np.isfinite(values[second]) & (times[first] == times[second])
+    usable = seen[first] & seen[second] & (times[first] == times[second])
     first, second = first[usable], second[usable]
     slope = float(np.median((values[second] - values[first]) / (order[second] - order[first]))) if first.size else 0.0
-    seen = np.isfinite(values)
-    begin = float(np.median(values[seen] - slope * order[seen])) if seen.any() else math.nan
-    return np.where(seen, slope * order / begin if begin > 0.0 else 0.0, np.nan)
+    begin = float(np.median(values[seen] - slope * order[seen]))
+    return slope * (values.size - 1) / begin if begin > 0.0 else 0.0

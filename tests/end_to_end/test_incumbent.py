@@ -337,19 +337,19 @@ def test_13_a_dark_uses_the_bias_of_this_run_and_names_it(night: Callable, root:
         assert [ref.id for ref in store.get(dark).provenance.inputs] == [bias.id]
 
 
-def test_13_a_dark_never_takes_an_older_bias_when_the_new_one_is_refused(
-    night: Callable, root: Path, registry: Any
-) -> None:
+def test_13_a_dark_never_takes_an_older_bias_when_the_new_one_is_refused(night: Callable, root: Path) -> None:
     assert night(MADE, set=at(root)).report.exit_code == 0
     text = MADE.replace("11 x 0 s", "3 x 0 s").replace("calib/day", "calib/next")
-    text = text.replace("{make: dark, frames: [darks]}", "{make: dark, frames: [darks], collections: [calib/day]}")
-    try:
-        report = night(text, set=at(root)).report
-    except RecipeError as refused:  # collections in which nothing would be looked up: said before any exposure
-        assert "collections" in str(refused)  # noqa: PT017
-        return
-    assert report.stages[1].status is Status.SKIPPED
-    assert report.stages[1].reason == "bias was refused"
+    report = night(text, set=at(root)).report
+    assert report.stages[0].status is Status.REFUSED
+    assert (report.stages[1].status, report.stages[1].reason) == (Status.SKIPPED, "bias was refused")
+    assert report.resolved == ()
+
+
+def test_13_a_stage_cannot_name_collections_beside_the_bias_of_its_run(registry: Any) -> None:
+    text = MADE.replace("{make: dark, frames: [darks]}", "{make: dark, frames: [darks], collections: [calib/old]}")
+    with pytest.raises(RecipeError, match=r"stages\.1\.collections: nothing would be looked up there"):
+        plan(read(text, "made.yaml", registry), registry)
 
 
 def test_14_there_is_no_default_validity(registry: Any) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -18,14 +19,18 @@ import pytest
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
+MEMORY_GB, KEPT_GB = 2.0, 3.0
+"""What the day may take: the peak of any process, and what is on the disk at its end."""
+
+
 def latcal(folder: Path, *recipes: str) -> tuple[int, str]:
-    """Run recipes as an operator does, and print what they take."""
+    """Run recipes as an operator does; print what they take, and see that it is not too much."""
     command = [sys.executable, "-c", "from latcal.cli import main; main()", "recipe", *(str(RECIPES / one) for one in recipes)]
     peak, over = [0], threading.Event()
 
     def watch() -> None:
         while not over.wait(1.0):
-            peak[0] = max(peak[0], sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
+            peak[0] = max(peak[0], size(folder))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -35,11 +40,21 @@ def latcal(folder: Path, *recipes: str) -> tuple[int, str]:
     over.set()
     watcher.join()
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    kept = sum(path.stat().st_size for path in (folder / "store").rglob("*") if path.is_file())
+    kept = size(folder / "store") / 1e9
     print(f"{' '.join(recipes)}: exit {done.returncode}, {took:.0f} s, {most:.2f} GB of memory at most in one process,")
-    print(f"{kept / 1e9:.2f} GB kept, {peak[0] / 1e9:.2f} GB at the most with scratch files")
+    print(f"{kept:.2f} GB kept, {peak[0] / 1e9:.2f} GB at the most with scratch files")
     print(done.stdout)
+    assert most < MEMORY_GB
     return done.returncode, done.stdout + done.stderr
+
+
+def size(folder: Path) -> int:
+    """Give what the files of a folder take [byte]; some may be gone meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -49,20 +64,24 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("day")
+def days(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
+    """Run README's first command, and the same again."""
+    folder = tmp_path_factory.mktemp("day")
+    first = latcal(folder, "reference.yaml", "daily.yaml")
+    assert size(folder / "store") < KEPT_GB * 1e9
+    return [first, latcal(folder, "reference.yaml", "daily.yaml")]
 
 
-def test_the_day_ends_with_three_accepted_checks(folder: Path) -> None:
-    code, text = latcal(folder, "reference.yaml", "daily.yaml")
+def test_the_day_ends_with_three_accepted_checks(days: list[tuple[int, str]]) -> None:
+    code, text = days[0]
     assert code == 0
     checks = text[text.index("Daily check of LATISS") :]
     for kind in ("bias", "dark", "flat"):
         assert f"{kind} accepted: " in checks
 
 
-def test_the_same_again_keeps_the_reference_and_checks(folder: Path) -> None:
-    code, text = latcal(folder, "reference.yaml", "daily.yaml")
+def test_the_same_again_keeps_the_reference_and_checks(days: list[tuple[int, str]]) -> None:
+    code, text = days[1]
     assert code == 0
     for kind in ("bias", "dark", "flat"):
         assert f"{kind} kept: already certified into LATISS/calib" in text

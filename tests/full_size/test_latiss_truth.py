@@ -50,6 +50,7 @@ rules:
   flat: {{noise: {{rule: abs(noise - shot_noise) <= 0.05 * shot_noise, advisory: true}}}}
 certify: {{into: calib/full, begin: 2020-01-01, end: open}}
 """
+# two are discarded: a fiftieth of the settling charge, in the second exposure, raises the noise of 4 amplifiers to 4.8 %
 CHECKED = """\
 latcal: 1
 title: LATISS at full size, checked
@@ -58,7 +59,7 @@ camera: {{use: simulated, seed: 11, first: 1000, read_noise_factor: 1.0, read_no
   brighter_fatter: -1.5e-6 / electron, crosstalk: 0.0, non_linearity: 0 %}}
 store: {{use: folder, root: {root}}}
 sequences:
-  biases: {{image: bias, exposures: {count} x 0 s, discard: 1}}
+  biases: {{image: bias, exposures: {count} x 0 s, discard: 2}}
   darks: {{image: dark, exposures: [2 x 5 s, 2 x 15 s, 3 x 30 s], discard: 1}}
   flats: {{image: flat, exposures: 3 x 5 s, discard: 1, filter: SDSSr_65mm, grating: empty}}
 stages:
@@ -132,18 +133,21 @@ def others(twenty: Any, instrument: Path, root: Path, registry: Registry) -> Any
     return run(CHECKED.format(instrument=instrument, root=root, count=20, rays="2 / (cm2 min)"), registry, root)
 
 
-def excess(night: Any, kind: str, reference: str, time_s: float | None = None) -> Any:
-    """Give noise over what is expected, less 1: by amplifier and exposure, the true gains taken out where photons count."""
+def excess(night: Any, kind: str, exposures: slice = slice(None)) -> Any:
+    """Give noise over what is expected, less 1, of each amplifier of some exposures, the true gains taken out of photons."""
     table = night.tables[kind]
-    table = table[(table["amplifier"] != "") & np.isfinite(table["noise"])]
-    if time_s is not None:
-        times = dict(zip(table["exposure"], table["exposure_time"], strict=True)) if "exposure_time" in table.colnames else None
-        assert times is not None
-        table = table[[abs(times[one] - time_s) < 0.1 for one in table["exposure"]]]
-    ratio = np.array(table["noise"]) / np.array(table[reference])
+    table = table[table["scope"] == "amplifier"]
+    chosen = sorted({int(one) for one in table["exposure"]})[exposures]
+    table = table[[int(one) in chosen for one in table["exposure"]]]
+    ratio = np.array(table["noise"]) / np.array(table["shot_noise" if kind == "flat" else "frame_noise"])
     if kind == "flat":
-        ratio /= np.sqrt([night.gains[name] for name in table["amplifier"]])
+        ratio = ratio / np.sqrt([night.gains[name] for name in table["amplifier"]])
     return ratio - 1
+
+
+def compare(what: str, found: Any, wanted: float, within: float = 0.002) -> None:
+    say(what, "seen", float(np.median(found)), "predicted", wanted, "range", float(found.min()), float(found.max()))
+    assert np.median(found) == pytest.approx(wanted, abs=within)
 
 
 def test_read_noise_is_found_to_half_a_per_cent(twenty: Any, read_noise: float) -> None:
@@ -153,67 +157,49 @@ def test_read_noise_is_found_to_half_a_per_cent(twenty: Any, read_noise: float) 
 
 
 def test_noise_of_twenty_judged_by_themselves_is_the_budget(twenty: Any) -> None:
-    for kind, reference, wanted in (
-        ("bias", "frame_noise", budget.bias_excess(20, independent=False)),
-        ("flat", "shot_noise", budget.flat_excess(20, independent=False)),
-    ):
-        found = excess(twenty, kind, reference)
-        say("internal N=20", kind, "seen", float(np.median(found)), "predicted", wanted, "range", float(found.min()), float(found.max()))
-        assert np.median(found) == pytest.approx(wanted, abs=0.002)
+    compare("internal N=20 bias", excess(twenty, "bias"), budget.bias_excess(20, independent=False))
+    compare("internal N=20 flat", excess(twenty, "flat"), budget.flat_excess(20, independent=False))
+    for time, mine in ((5.01, slice(0, 4)), (15.01, slice(4, 6)), (30.01, slice(6, 22))):
+        wanted = budget.dark_excess(time, TIMES, independent=False, bias_frames=20)
+        compare(f"internal N=22 dark {time:g} s", excess(twenty, "dark", mine), wanted, 0.003)
 
 
 def test_noise_of_twenty_others_is_the_budget_and_none_is_refused(others: Any) -> None:
-    found = excess(others, "bias", "frame_noise")
-    wanted = budget.bias_excess(20, independent=True)
-    say("external N=20 bias seen", float(np.median(found)), "predicted", wanted, "range", float(found.min()), float(found.max()))
+    found = excess(others, "bias")
+    compare("external N=20 bias", found, budget.bias_excess(20, independent=True))
     assert found.size == 320
     assert 0.02 < found.min() < found.max() < 0.04
+    compare("external N=20 flat", excess(others, "flat"), budget.flat_excess(20, independent=True))
+    for time, mine in ((5.01, slice(0, 2)), (15.01, slice(2, 4)), (30.01, slice(4, 7))):
+        wanted = budget.dark_excess(time, TIMES, independent=True, bias_frames=20)
+        compare(f"external N=22 dark {time:g} s", excess(others, "dark", mine), wanted, 0.003)
     for stage in others.report.stages:
         noise = next(tally for tally in stage.verdict.tallies if tally.rule == "noise")
         assert stage.verdict.accepted
         assert not noise.failed
-    flat = excess(others, "flat", "shot_noise")
-    wanted = budget.flat_excess(20, independent=True)
-    say("external N=20 flat seen", float(np.median(flat)), "predicted", wanted)
-    assert np.median(flat) == pytest.approx(wanted, abs=0.002)
-
-
-def test_noise_of_darks_of_each_time_is_the_budget(others: Any) -> None:
-    table = others.tables["dark"]
-    ids = sorted({int(one) for one in table["exposure"] if one})
-    table = table[table["amplifier"] != ""]
-    for time, mine in ((5.01, ids[0:2]), (15.01, ids[2:4]), (30.01, ids[4:7])):
-        rows = table[[int(one) in mine for one in table["exposure"]]]
-        found = np.array(rows["noise"]) / np.array(rows["frame_noise"]) - 1
-        wanted = budget.dark_excess(time, TIMES, independent=True, bias_frames=20)
-        say(f"external N=22 dark {time:g} s seen", float(np.median(found)), "predicted", wanted)
-        assert np.median(found) == pytest.approx(wanted, abs=0.004)
 
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_few_frames_know_their_error_and_are_refused_in_every_amplifier(
     instrument: Path, tmp_path: Path, registry: Registry, count: int
 ) -> None:
-    root = tmp_path / "store"
+    root, times = tmp_path / "store", [30.01] * count
     night = run(MADE.format(instrument=instrument, root=root, count=count, darks=f"{count} x 30 s"), registry, root)
     widths = night.widths(night.bias_error - 0.01 * night.dark, night.products["bias"].planes["variance"])
     say(f"N={count} bias pull width", widths["all"], "amplifiers", min(widths.values()), max(widths.values()))
     assert widths == pytest.approx(dict.fromkeys(widths, 1.0), abs=bench.WIDTH)
-    for kind, reference, wanted in (
-        ("bias", "frame_noise", budget.bias_excess(count, independent=False)),
-        ("flat", "shot_noise", budget.flat_excess(count, independent=False)),
-    ):
-        found = excess(night, kind, reference)
-        say(f"internal N={count}", kind, "seen", float(np.median(found)), "predicted", wanted)
-        assert np.median(found) == pytest.approx(wanted, abs=0.004)
+    compare(f"internal N={count} bias", excess(night, "bias"), budget.bias_excess(count, independent=False), 0.004)
+    compare(f"internal N={count} flat", excess(night, "flat"), budget.flat_excess(count, independent=False), 0.004)
+    wanted = budget.dark_excess(30.01, times, independent=False, bias_frames=count)
+    compare(f"internal N={count} dark 30 s", excess(night, "dark"), wanted, 0.004)
     noise = next(tally for tally in night.report.stages[0].verdict.tallies if tally.rule == "noise")
     assert noise.failed == dict.fromkeys(night.report.stages[0].verdict.exposures, 16)
     if count == 3:
         checked = run(CHECKED.format(instrument=instrument, root=root, count=3, rays="2 / (cm2 min)"), registry, root)
-        found = excess(checked, "bias", "frame_noise")
-        wanted = budget.bias_excess(3, independent=True)
-        say("external N=3 bias seen", float(np.median(found)), "predicted", wanted)
-        assert np.median(found) == pytest.approx(wanted, abs=0.004)
+        compare("external N=3 bias", excess(checked, "bias"), budget.bias_excess(3, independent=True), 0.004)
+        compare("external N=3 flat", excess(checked, "flat"), budget.flat_excess(3, independent=True), 0.004)
+        wanted = budget.dark_excess(30.01, times, independent=True, bias_frames=3)
+        compare("external N=3 dark 30 s", excess(checked, "dark", slice(4, 7)), wanted, 0.004)
 
 
 def test_variance_planes_are_true(twenty: Any) -> None:
@@ -223,13 +209,18 @@ def test_variance_planes_are_true(twenty: Any) -> None:
         assert widths == pytest.approx(dict.fromkeys(widths, 1.0), abs=bench.WIDTH)
 
 
-def test_dark_rates_are_true(twenty: Any) -> None:
+def test_dark_rates_are_true_within_their_error(twenty: Any) -> None:
+    """As on the bench: what is common to an amplifier is known by its pedestal, which 42 rows of 58 columns tell."""
+    noise, times = twenty.truth_of(twenty.true.read_noise), np.array(TIMES)
+    pedestal = noise * np.sqrt(1 / (58 * 2000) + 1 / (58 * 42) + 1 / (509 * 42))
+    weight = twenty.fact("dark", "bias_weight")
+    error = np.hypot(pedestal / np.sqrt(np.sum(times**2)), pedestal / np.sqrt(20) * weight)
     rates = twenty.fact("dark", "dark_current")
     true = twenty.truth_of(dict.fromkeys(twenty.gains, twenty.true.dark_current))
-    say("dark current seen", float(rates.mean()), "true", float(true.mean()), "worst", float(np.abs(rates - true).max()))
-    # what is common to an amplifier is known by its pedestal: 0.05 electron a frame, over 530 s of 30 s frames
-    assert np.abs(rates - true).max() < 0.006
-    assert math.isclose(float(rates.mean()), float(true.mean()), abs_tol=0.002)
+    pulls = (rates - true) / error
+    say("dark current seen", float(rates.mean()), "true", float(true.mean()), "pulls rms", float(np.sqrt(np.mean(pulls**2))))
+    assert np.abs(pulls).max() < 4.5
+    assert np.sqrt(np.mean(pulls**2)) == pytest.approx(1, abs=4 / np.sqrt(32))
 
 
 def test_a_flat_is_the_true_response(twenty: Any) -> None:
@@ -253,4 +244,6 @@ def test_cosmic_rays_of_half_a_minute_fail_fewer_than_half_of_the_amplifiers(
     found = run(CHECKED.format(instrument=instrument, root=root, count=2, rays=rays), registry, root)
     tally = next(tally for tally in found.report.stages[1].verdict.tallies if tally.rule == "cr_noise")
     say(f"CR_NOISE at {rays}: amplifiers that fail, by exposure", dict(tally.failed))
+    table = found.tables["dark"][found.tables["dark"]["scope"] == "amplifier"]
+    assert np.isfinite(table["cr_noise"]).all()
     assert max(tally.failed.values(), default=0) < 8

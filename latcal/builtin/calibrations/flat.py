@@ -58,7 +58,7 @@ METRICS = (
     Metric("level", "electron", Scope.DETECTOR, "Mean of the amplifiers' levels."),
     Metric("amplifier_scatter", "", Scope.DETECTOR, "Scatter of the amplifiers' levels, over their mean."),
     Metric("level_ratio", "", Scope.EXPOSURE, "Level per second over that of the product, mean over detectors."),
-    Metric("lamp_drift", "", Scope.EXPOSURE, "Steady change of the level per second since the first exposure, over it."),
+    Metric("lamp_drift", "", Scope.EXPOSURE, "Steady change of the level per second over the whole set, over its first."),
     Metric("scatter", "", Scope.EXPOSURE, "Scatter of the level ratios over detectors; 0 for one detector."),
 )
 RULES = (
@@ -69,7 +69,7 @@ RULES = (
     ),
     Rule("level", "mean >= 1000 electron", summary="The lamp was on."),
     Rule("level_ratio", "abs(level_ratio - 1) <= 0.05", summary="No exposure has another level than the rest."),
-    Rule("lamp_drift", "abs(lamp_drift) <= 0.05", summary="The lamp is steady."),
+    Rule("lamp_drift", "abs(lamp_drift) <= 0.05", summary="The lamp is steady: one that drifts fails in every exposure of the set."),
     Rule("scatter", "scatter <= 0.05", summary="All detectors see the lamp change alike."),
     Rule("amplifier_scatter", "amplifier_scatter <= 0.05", summary="All amplifiers of a detector agree on the level."),
     judging.READ_NOISE_RULE,
@@ -199,10 +199,10 @@ def summarise(measurements: Measurements, products: Mapping[str, Product]) -> It
             yield Measurement("level", float(found[e, d]), exposure, detector)
             yield Measurement("amplifier_scatter", levels.relative_scatter(means[e, d]), exposure, detector)
     together = levels.mean_of_finite(ratios, 1)
-    drifts = levels.drift(together, np.array(measurements.times_s))
-    for exposure, row, ratio, drift in zip(measurements.exposures, ratios, together, drifts, strict=True):
+    drift = levels.drift(together, np.array(measurements.times_s))  # of the set: all of its exposures are in it
+    for exposure, row, ratio in zip(measurements.exposures, ratios, together, strict=True):
         yield Measurement("level_ratio", float(ratio), exposure)
-        yield Measurement("lamp_drift", float(drift), exposure)
+        yield Measurement("lamp_drift", drift, exposure)
         yield Measurement("scatter", levels.scatter(row), exposure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from astropy.time import Time
 
 from latcal.builtin.cameras.simulation.clock import RealClock, SimulatedClock
 from latcal.builtin.cameras.simulation.failing import Failing
-from latcal.builtin.cameras.simulation.faults import Struck, settled, struck, unknown
+from latcal.builtin.cameras.simulation.faults import Struck, idle, settled, struck
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.cameras.simulation.sensor import Readout, Shot, expose, lamplight
 from latcal.builtin.cameras.simulation.truth import Truth, truth
@@ -25,7 +26,10 @@ from latcal.plugin import (
     ExposureRequest,
     Frame,
     Instrument,
+    Plan,
+    Problem,
     Setup,
+    Take,
     World,
     hookimpl,
     observation_id,
@@ -74,7 +78,6 @@ class SimulatedCamera:
     def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
         """Say what of these cannot be taken, and what to do; each thing once."""
         texts = [text for request in requests for text in _problems(request, self._instrument)]
-        texts += unknown(self._options.faults, {request.sequence for request in requests})
         folder = self._options.truth
         if folder is not None and folder.exists() and not folder.is_dir():
             texts.append(f"truth: {str(folder)!r} is not a folder (name one that exists or can be made)")
@@ -98,11 +101,11 @@ class SimulatedCamera:
         """
         faults = struck(self._options.faults, request.sequence, request.position)
         begin = self._clock.expose(request.time_s, self._instrument.readout_s)
-        self._failing.wait(faults, request)
         dark_time_s = float(request.time_s + self._options.dark_delay.to_value("s"))
         exposure = _exposure(request, self._instrument, dark_time_s, begin)
         for key in request.detectors:
             true, mine = self._truth(key), faults.on(key)
+            self._failing.wait(mine, request)
             self._write(true)
             shot = self._shot(request, mine, exposure.dark_time_s, key)
             raw = Readout(expose(true, self._options, shot))
@@ -112,17 +115,18 @@ class SimulatedCamera:
     def _shot(self, request: ExposureRequest, faults: Struck, dark_time_s: float, detector: int) -> Shot:
         """Give an exposure as a detector with these faults sees it."""
         index, light, well = self._options.first + request.index, 0.0, self._options.full_well
+        since = settled(self._options.faults, request.sequence, faults.position, detector)
+        begins = since == faults.position - 1 and "reset" not in faults  # it settles since the sequence began
         if IMAGES.get(request.image, False):
-            cycle_s = request.time_s + self._instrument.readout_s
-            light = lamplight(self._options, index, request.time_s, cycle_s) * faults.lamp
+            light = lamplight(self._options, index, request.time_s) * faults.lamp
         return Shot(
             index=index,
             light=light,
             dark_time_s=dark_time_s,
             full_well=self._instrument.full_well if well is None else float(well.to_value("electron")),
-            settled=settled(self._options.faults, request.sequence, faults.position, detector),
+            settled=since,
             leak=faults.leak,
-            reset="reset" in faults,
+            reset=None if begins else index - since,
         )
 
     def abort(self) -> None:
@@ -206,3 +210,16 @@ def latcal_cameras() -> Iterator[CameraType]:
         open=SimulatedCamera,
         describe=describe,
     )
+
+
+@hookimpl
+def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
+    """Refuse faults on command that could never strike."""
+    recipe = plan.recipe
+    if recipe.camera.use != "simulated":
+        return
+    lengths = Counter(step.sequence for step in plan.steps if isinstance(step, Take))
+    detectors = {detector.id: detector.name for detector in plan.instrument.detectors}
+    for number, fault in enumerate(recipe.camera.options.faults):
+        for what, hint in idle(fault, lengths, detectors):
+            yield recipe.problem("camera", "faults", number, what=what, hint=hint)

@@ -15,7 +15,7 @@ _EXPLANATION = (
     "and one of the whole exposure by itself); with enough failed exposures the set is",
     "refused and nothing is certified. In the numbers above: a set is refused once the",
     "exposures that failed, counted in the last of those lines, are as many as the limit",
-    "in the line before it.",
+    "in the line before it, or a test of the product itself fails.",
 )
 _PARAMETER = "number_verification_tests_threshold_<IMGTYPE>"
 

@@ -245,8 +245,8 @@ class TestEffects:
 
     def test_the_lamp_brightens_with_the_index(self) -> None:
         chosen = quiet(lamp="10000 electron/s", lamp_drift="20 %")
-        first, later = (raws(frame(chosen, request(index, "flat", 4.0))).astype(float) for index in (0, 100))
-        # 100 cycles of 6 s are the 10 minutes that the drift is said for
+        first, later = (raws(frame(chosen, request(index, "flat", 4.0))).astype(float) for index in (0, 60))
+        # 60 exposures are the 10 minutes that the drift is said for
         assert (later - first)[:, :40, 3:33].mean() * 1.1 == pytest.approx(0.2 * 40_000, rel=0.01)
 
     def test_charge_ends_at_the_full_well(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latcal.builtin.cameras.simulated import SimulatedOptions
-from latcal.builtin.cameras.simulation.faults import Fault, settled, struck, unknown
+from latcal.builtin.cameras.simulation.faults import Fault, idle, settled, struck
 from latcal.errors import RecipeError
 from latcal.formats.located import compose
 from latcal.formats.structure import structure
@@ -70,10 +70,28 @@ def test_after_a_reset_it_settles_as_after_a_pause(position: int) -> None:
     assert settled((fault,), "darks", position, 0) == position - 1
 
 
-def test_a_fault_of_a_sequence_that_is_not_there_is_named() -> None:
-    fault = written("{what: lamp off, sequence: flat}")
-    assert unknown((fault,), ["flats"]) == ["fault 'lamp off': 'flat' is not a sequence that is taken (there is flats)"]
-    assert unknown((fault,), ["flat", "darks"]) == []
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{what: lamp off, sequence: flat}", "'flat' is not a sequence of the recipe"),
+        ("{what: lamp off, sequence: flats, exposures: 4 to 9}", "flats has 8 exposures, not 9"),
+        ("{what: lamp off, exposures: 99}", "no sequence has 99 exposures"),
+        ("{what: lamp off, detectors: [7]}", "7 is not a detector"),
+    ],
+)
+def test_a_fault_that_could_never_strike_is_said(text: str, found: str) -> None:
+    assert [what for what, _ in idle(written(text), {"flats": 8, "darks": 3}, [0, 1])] == [found]
+
+
+def test_a_fault_that_can_strike_is_not() -> None:
+    text = "{what: lamp off, sequence: flats, exposures: 1 to 8, detectors: [0, 1]}"
+    assert list(idle(written(text), {"flats": 8, "darks": 3}, [0, 1])) == []
+
+
+@pytest.mark.parametrize("exposures", ["0", "7 to 3", "0 to 4"])
+def test_exposures_are_counted_upwards_from_1(exposures: str) -> None:
+    with pytest.raises(RecipeError, match="is not a count of exposures"):
+        written(f"{{what: lamp off, exposures: {exposures}}}")
 
 
 def test_it_is_written_out_as_one_reads_it() -> None:

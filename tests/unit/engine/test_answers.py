@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from latcal.engine.answers import Answer, Caller
-from latcal.errors import CameraError, PluginError
+from latcal.errors import CameraError
 
 
 def refuse() -> None:
@@ -29,13 +29,14 @@ def test_an_answer_is_what_the_call_gave_or_raised() -> None:
     caller.end()
 
 
-def test_a_bug_of_ours_is_no_answer() -> None:
-    answer = Answer(break_off)
+def test_a_bug_of_ours_is_raised_where_it_was_asked_and_the_thread_goes_on() -> None:
+    caller = Caller("test")
+    answer = caller.ask(break_off)
+    assert answer.wait(10)
     with pytest.raises(AssertionError, match="our own bug"):
-        answer.work()
-    assert answer.ended.is_set()
-    with pytest.raises(PluginError, match="broke off"):
         answer.result()
+    assert caller.ask(lambda: 42).wait(10)
+    caller.end()
 
 
 def test_calls_are_done_one_after_another_in_one_thread_that_is_no_one_elses() -> None:

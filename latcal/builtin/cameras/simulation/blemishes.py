@@ -11,7 +11,7 @@ from latcal.builtin.cameras.simulation.streams import Stream, generator
 from latcal.plugin import Detector
 
 SHORTEST = 100
-"""A bad column has at least so many rows, where the half that it is in has them (docs/physics.md)."""
+"""A bad column has at least so many rows, where the half that it is in has them (docs/simulator.md)."""
 
 BRIGHTEST, FAINTEST = 20.0, 4.0
 """Rates of a bright column [electron / s]; the lower one is what must be found, the other assumed."""
@@ -24,7 +24,7 @@ JUMP_LOWEST, JUMP_HIGHEST = 60.0, 300.0
 """Height of a jump [electron]; the lower one is what must be found, the other assumed."""
 
 IDLEST, BUSIEST = 0.3, 0.7
-"""Part of the exposures in which a pixel that jumps is up (docs/physics.md)."""
+"""Part of the exposures in which a pixel that jumps is up (docs/simulator.md)."""
 
 
 @frozen

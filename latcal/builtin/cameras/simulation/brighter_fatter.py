@@ -31,7 +31,7 @@ def kernel(a00: float) -> Wide:
 
     References
     ----------
-    Astier et al. 2019, A&A 629, A36 (arXiv:1905.08677); values: a refit of LATISS below 50 kadu (docs/physics.md).
+    Astier et al. 2019, A&A 629, A36 (arXiv:1905.08677); values: a refit of LATISS below 50 kadu (docs/simulator.md).
     """
     part, along, across = _parts(a00)
     both = part * np.outer(_mirrored(along), _mirrored(across))
@@ -67,7 +67,7 @@ def redistribute(expected: NDArray[np.float32], drawn: NDArray[np.float32], a00:
     Notes
     -----
     ``Q = E + d + E d1 / 2 + (5 / 24) E^2 (a * d1)`` with ``d1 = a * d``, convolutions: latcal's decision, good to
-    0.7 % of a00 up to 100,000 electrons (docs/physics.md).
+    0.7 % of a00 up to 100,000 electrons (docs/simulator.md).
     """
     if not a00:
         drawn += expected

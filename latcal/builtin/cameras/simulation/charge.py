@@ -44,8 +44,8 @@ class Shot:
         Exposures since a pause or a reset.
     leak : float [electron / s]
         Light that falls in, whatever the shutter does.
-    reset : bool
-        Whether the readout was reset before it.
+    reset : int or None
+        Index of the exposure before which the readout was last reset; None if it was not.
     """
 
     index: int
@@ -54,7 +54,7 @@ class Shot:
     full_well: float
     settled: int = 1_000_000
     leak: float = 0.0
-    reset: bool = False
+    reset: int | None = None
 
 
 def halves(detector: Detector) -> tuple[Box, ...]:
@@ -72,9 +72,9 @@ def collected(truth: Truth, options: SimulatedOptions, shot: Shot) -> NDArray[np
         charge[amplifier.position.slices] = _drawn(random, truth, amplifier.position, shot)
     for half in halves(detector) if shot.light > 0 else ():
         redistribute(_expected(truth, half, shot), charge[half.slices], truth.a00)
-    random = generator(options.seed, Stream.RAYS, shot.index, detector.id)
-    for pixels, electrons in _more(random, truth, options, shot):
+    for pixels, electrons in _more(truth, options, shot):
         charge[pixels[:, 0], pixels[:, 1]] += electrons.astype(np.float32)
+    random = generator(options.seed, Stream.COLUMN_COUNTS, shot.index, detector.id)
     for column in truth.bad_columns:
         counts = random.poisson(column.rate * shot.dark_time_s, column.y1 - column.y0)
         charge[column.rows, column.x] += counts.astype(np.float32)
@@ -127,14 +127,18 @@ def even(random: np.random.Generator, shape: tuple[int, int], mean: float) -> ND
 
 
 def _more(
-    random: np.random.Generator, truth: Truth, options: SimulatedOptions, shot: Shot
+    truth: Truth, options: SimulatedOptions, shot: Shot
 ) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Give the charge of single pixels: y and x, each once, and electrons; hot pixels, jumps and cosmic rays."""
     detector = truth.detector
     ny, nx = detector.shape
-    yield truth.hot_pixels, random.poisson(truth.hot_rates * shot.dark_time_s)
-    yield truth.telegraph.pixels, truth.telegraph.up(generator(options.seed, Stream.JUMPS, shot.index, detector.id))
+    hot, jumps, muons = (
+        generator(options.seed, stream, shot.index, detector.id)
+        for stream in (Stream.HOT_COUNTS, Stream.JUMPS, Stream.RAYS)
+    )
+    yield truth.hot_pixels, hot.poisson(truth.hot_rates * shot.dark_time_s)
+    yield truth.telegraph.pixels, truth.telegraph.up(jumps)
     area_cm2 = ny * nx * (detector.pixel_um * 1e-4) ** 2
     expected = options.cosmic_rays.to_value("1 / (cm2 s)") * area_cm2 * shot.dark_time_s
-    places, electrons = rays(random, detector.shape, detector.pixel_um, expected)
+    places, electrons = rays(muons, detector.shape, detector.pixel_um, expected)
     yield np.stack(np.divmod(places, nx), axis=1), electrons

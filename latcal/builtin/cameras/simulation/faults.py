@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
@@ -72,7 +73,8 @@ class Fault:
                 raise ValueError(f"{self.what!r} has no {word}", f"write '{word}: {_EXAMPLES[word]}'")
             if given and not wanted:
                 raise ValueError(f"{self.what!r} has a {word}, which says nothing of it", f"leave out {word}")
-        if self.exposures != "" and not _SPAN.fullmatch(str(self.exposures)):
+        span = self.span
+        if self.exposures != "" and (span is None or not 1 <= span[0] <= span[1]):
             raise ValueError(f"{self.exposures!r} is not a count of exposures", "write '3' or '3 to 7'")
         if self.what in ("lamp drift", "reset") and self.exposures == "":
             raise ValueError(f"{self.what!r} does not say in which exposures", "write 'exposures: 2 to 21'")
@@ -157,11 +159,26 @@ def struck(faults: tuple[Fault, ...], sequence: str, position: int) -> Struck:
     return Struck(tuple(fault for fault in faults if fault.strikes(sequence, position)), position)
 
 
-def unknown(faults: tuple[Fault, ...], sequences: Any) -> list[str]:
-    """Say which faults are of a sequence that is not there."""
-    known = ", ".join(sorted(sequences)) or "none"
-    return [
-        f"fault {fault.what!r}: {fault.sequence!r} is not a sequence that is taken (there is {known})"
-        for fault in faults
-        if fault.sequence and fault.sequence not in sequences
-    ]
+def idle(fault: Fault, lengths: Mapping[str, int], detectors: Collection[int]) -> Iterator[tuple[str, str]]:
+    """Say, and how to mend it, why a fault could never strike.
+
+    Parameters
+    ----------
+    lengths : mapping of str to int
+        How many exposures each sequence has.
+    detectors : collection of int
+        Those of the instrument.
+    """
+    there = ", ".join(lengths)
+    if fault.sequence and fault.sequence not in lengths:
+        yield f"{fault.sequence!r} is not a sequence of the recipe", f"there is {there}"
+        return
+    longest = max((n for name, n in lengths.items() if fault.sequence in ("", name)), default=0)
+    if fault.span is not None and fault.span[1] > longest:
+        whose = fault.sequence or "no sequence"
+        yield f"{whose} has {fault.span[1]} exposures" if not fault.sequence else (
+            f"{whose} has {longest} exposures, not {fault.span[1]}"
+        ), f"count from 1 to {longest}, discarded ones included"
+    for detector in fault.detectors:
+        if detector not in detectors:
+            yield f"{detector} is not a detector", f"there is {', '.join(map(str, detectors))}"

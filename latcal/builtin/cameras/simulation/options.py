@@ -1,4 +1,4 @@
-"""What a recipe may say to the simulated camera. Every effect is switched off by 0."""
+"""What a recipe may say to the simulated camera. An effect is switched off by 0, the full well by a large one."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def _not_positive(_: Any, attribute: Any, value: Any) -> None:
         raise ValueError(f"{attribute.name} of {value} is not 0 or less", "write 0 to switch it off")
 
 
+def _above_zero(_: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not value.value > 0:
+        raise ValueError(f"{attribute.name} of {value} is not above 0", "write '1e9 electron' for one that is never full")
+
+
 def _bits(_: Any, attribute: Any, value: int) -> None:
     if not 8 <= value <= 30:
         raise ValueError(f"{attribute.name} of {value} is not between 8 and 30", "write 18")
@@ -41,7 +46,7 @@ class SimulatedOptions:
 
     Notes
     -----
-    Each default says its source: LATISS, LSSTCam and DECam figures are collected in docs/physics.md; *assumed* is
+    Each default says its source: LATISS, LSSTCam and DECam figures are collected in docs/simulator.md; *assumed* is
     latcal's choice.
     """
 
@@ -148,7 +153,7 @@ class SimulatedOptions:
         "-0.5 %", unit="%", help="What is wrong with the signal at 100000 electrons; it grows with the signal (assumed)."
     )
     full_well: Quantity | None = option(
-        None, unit="electron", help="Charge beyond which a pixel spills along its column; the instrument's if left out."
+        None, unit="electron", validator=_above_zero, help="Charge beyond which a pixel spills along its column; the instrument's if left out."
     )
     adc_bits: int = option(18, validator=_bits, help="Bits of the converter: where raw numbers end (LSST video chain).")
     faults: tuple[Fault, ...] = option((), help="What goes wrong, and in which exposures (docs/simulator.md).")

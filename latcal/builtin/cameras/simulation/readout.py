@@ -124,11 +124,13 @@ def _settling(charge: float, shot: Shot, rows: int) -> Pixels:
 
 def _transient(options: SimulatedOptions, shot: Shot, detector: int, number: int, rows: int) -> Pixels:
     """Give the pedestal on top of its mean, (rows,) [adu]: settling, and off by a jump if it was reset."""
-    if not options.settling.value:
-        return np.zeros(rows, dtype=np.float32)
-    left = TRANSIENT_ADU * SETTLING_FALL ** min(shot.settled, 100)
-    jump = RESET_ADU * generator(options.seed, Stream.RESET, shot.index, detector, number).standard_normal()
-    return (left * np.exp(-np.arange(rows) / TRANSIENT_ROWS) + (jump if shot.reset else 0.0)).astype(np.float32)
+    jump, left = 0.0, 0.0
+    if shot.reset is not None:  # until the next one
+        jump = RESET_ADU * float(generator(options.seed, Stream.RESET, shot.reset, detector, number).standard_normal())
+    if options.settling.value:
+        left = TRANSIENT_ADU * SETTLING_FALL ** min(shot.settled, 100)
+    transient: Pixels = (left * np.exp(-np.arange(rows) / TRANSIENT_ROWS) + jump).astype(np.float32)
+    return transient
 
 
 @frozen(eq=False)

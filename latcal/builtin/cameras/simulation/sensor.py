@@ -13,11 +13,11 @@ from latcal.builtin.cameras.simulation.truth import Truth
 
 __all__ = ["Readout", "Shot", "expose", "lamplight"]
 
-LAMP_INTERVAL_S = 600.0
-"""The time that `lamp_drift` is said for."""
+LAMP_INTERVAL = 60
+"""Exposures that stand for the 10 minutes which `lamp_drift` is said for: one in 10 s, whatever its time; our choice."""
 
 
-def lamplight(options: SimulatedOptions, index: int, time_s: float, cycle_s: float) -> float:
+def lamplight(options: SimulatedOptions, index: int, time_s: float) -> float:
     """Give the light of the lamp on a pixel of response 1 [electron].
 
     Parameters
@@ -25,12 +25,10 @@ def lamplight(options: SimulatedOptions, index: int, time_s: float, cycle_s: flo
     index : int
         Of the exposure: noise and drift follow from it, whatever was taken before.
     time_s : float [s]
-    cycle_s : float [s]
-        From one exposure to the next: what the index is taken to have lasted.
     """
     open_s = max(time_s + options.shutter_delay.to_value("s"), 0.0) if time_s > 0 else 0.0
     noise = 1 + options.lamp_noise.to_value("") * generator(options.seed, Stream.LAMP, index).standard_normal()
-    drift = 1 + options.lamp_drift.to_value("") * index * cycle_s / LAMP_INTERVAL_S
+    drift = 1 + options.lamp_drift.to_value("") * index / LAMP_INTERVAL
     return float(options.lamp.to_value("electron/s") * open_s * max(noise * drift, 0.0))
 
 

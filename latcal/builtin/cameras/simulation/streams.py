@@ -23,6 +23,8 @@ class Stream(enum.IntEnum):
     CROSSTALK = 10
     RESET = 11
     NOISE = 12
+    HOT_COUNTS = 13
+    COLUMN_COUNTS = 14
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

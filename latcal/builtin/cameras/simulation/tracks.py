@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHARGE = 80.0
-"""Electrons that a minimum ionising particle frees per micrometre of silicon (docs/physics.md)."""
+"""Electrons that a minimum ionising particle frees per micrometre of silicon (docs/simulator.md)."""
 
 THICKNESS_UM = 100.0
 """Of the silicon: LSST sensors."""
 
 DIFFUSION_UM = 5.0
-"""Rms by which an electron strays sideways on its way (docs/physics.md)."""
+"""Rms by which an electron strays sideways on its way (docs/simulator.md)."""
 
 SHALLOWEST = 0.05
 """Smallest cosine of the zenith angle: no track is longer than 2 mm; our choice."""

@@ -17,8 +17,8 @@ from latcal.plugin import Amplifier, Detector
 MEDIAN_CROSSTALK = 1.8e-5
 """Of LATISS (obs_lsst_data)."""
 
-SPREAD_OF_CROSSTALK = 1.8
-"""Rms of the logarithm of a coefficient: 15 of them add up to 0.15 %, as decided for the simulator (docs/physics.md)."""
+SPREAD_OF_CROSSTALK = 2.0
+"""Rms of the logarithm of a coefficient: 15 of them add up to 0.15 %, as decided for the simulator (docs/simulator.md)."""
 
 
 @frozen(eq=False)
@@ -35,7 +35,7 @@ class Truth:
         The part of it that goes with the column, by amplifier as read out: the parallel overscan has it too. It has
         neither mean nor slope.
     flat : (ny, nx)
-        Response to the lamp, illumination included, of mean 1.
+        Response to the lamp, illumination included, of mean 1 before some columns are dim.
     dark_current : float [electron / s]
     hot_pixels : (n, 2)
         Their y and x.
@@ -128,9 +128,11 @@ def truth(options: SimulatedOptions, detector: Detector) -> Truth:
 
 def _crosstalk(options: SimulatedOptions, detector: Detector) -> NDArray[np.float64]:
     """Give the coefficients of the instrument file, or draw some: asymmetric, most of them small."""
+    count = len(detector.amplifiers)
+    if not options.crosstalk:
+        return np.zeros((count, count))
     if detector.crosstalk:
         return np.array(detector.crosstalk)
-    count = len(detector.amplifiers)
     random = generator(options.seed, Stream.CROSSTALK, detector.id)
     spread = MEDIAN_CROSSTALK * np.exp(SPREAD_OF_CROSSTALK * random.standard_normal((count, count)))
     coefficients = np.minimum(spread, options.crosstalk)
@@ -143,7 +145,7 @@ def _response(options: SimulatedOptions, detector: Detector) -> NDArray[np.float
     ny, nx = detector.shape
     y, x = np.linspace(-1, 1, ny), np.linspace(-1, 1, nx)
     depth = options.vignetting.to_value("")
-    smooth = (1 + depth * (1 - y[:, None] ** 2 - x**2)).astype(np.float32)
+    smooth = (1 + depth * (np.cos(np.pi * y)[:, None] + np.cos(np.pi * x)) / 2).astype(np.float32)
     random = generator(options.seed, Stream.RESPONSE, detector.id)
     response = random.standard_normal(detector.shape, dtype=np.float32)
     response *= np.float32(options.prnu.to_value(""))
