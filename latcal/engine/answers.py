@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from latcal.engine.ledger import POLL_S
-from latcal.errors import CameraError, PluginError
+from latcal.errors import CameraError, LatcalError, PluginError
 from latcal.model.frames import RawPixels
 from latcal.model.geometry import Amplifier
 from latcal.plugin.calling import call
@@ -26,15 +26,16 @@ class Answer:
 
     function: Callable[[], Any] | None
     ended: threading.Event = field(factory=threading.Event, init=False)
-    error: BaseException | None = field(default=None, init=False)
+    error: LatcalError | None = field(default=None, init=False)
     _value: Any = field(default=None, init=False)
 
     def work(self) -> None:
-        """Do the call, and keep what it raises, be it our own bug: who asked raises it again."""
+        """Do the call; what is not one of our own errors ends the thread, and is our own bug."""
         function, self.function = self.function, None  # it may hold pixels
+        self.error = PluginError("the thread that asked broke off")
         try:
-            self._value = function() if function else None
-        except BaseException as error:  # noqa: BLE001 - handed on, from `result`
+            self._value, self.error = function() if function else None, None
+        except LatcalError as error:
             self.error = error
         finally:
             self.ended.set()
@@ -77,15 +78,24 @@ class Caller:
     def ask(self, function: Callable[[], Any]) -> Answer:
         """Do a call when those before it have ended."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
-            self._thread.start()
+            self._start()
         self._last = Answer(function)
         self._asked.put(self._last)
         return self._last
 
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+        self._thread.start()
+
     def _work(self) -> None:
-        while (answer := self._asked.get()) is not None:
-            answer.work()
+        ended = False
+        try:
+            while (answer := self._asked.get()) is not None:
+                answer.work()
+            ended = True
+        finally:
+            if not ended:  # a bug of ours broke it off: what is asked next finds another
+                self._start()
 
     def end(self) -> None:
         """Let the thread end after the call under way; that is not waited for."""

@@ -133,7 +133,7 @@ def test_levels_become_times_through_two_probes(night: Callable) -> None:
 latcal: 1
 title: By level
 instrument: bench
-camera: {use: simulated, seed: 3, shutter_delay: 0.05 s}
+camera: {use: simulated, seed: 3, shutter_delay: 0.05 s, vignetting: 0 %}
 store: {use: memory}
 sequences:
   biases: {image: bias, exposures: 12 x 0 s}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from latcal.engine.answers import Answer, Caller
-from latcal.errors import CameraError
+from latcal.errors import CameraError, PluginError
 
 
 def refuse() -> None:
@@ -29,12 +29,16 @@ def test_an_answer_is_what_the_call_gave_or_raised() -> None:
     caller.end()
 
 
-def test_a_bug_of_ours_is_raised_where_it_was_asked_and_the_thread_goes_on() -> None:
+def test_a_bug_of_ours_is_no_answer_and_the_next_call_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
     caller = Caller("test")
-    answer = caller.ask(break_off)
-    assert answer.wait(10)
-    with pytest.raises(AssertionError, match="our own bug"):
+    answer, thread = caller.ask(break_off), caller._thread
+    thread.join(10)
+    assert answer.ended.is_set()
+    with pytest.raises(PluginError, match="broke off"):
         answer.result()
+    assert "our own bug" in str(seen[0].exc_value)
     assert caller.ask(lambda: 42).wait(10)
     caller.end()
 
