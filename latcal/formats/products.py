@@ -111,7 +111,7 @@ def digest(product: Product) -> str:
         plane = np.ascontiguousarray(product.planes[name])
         plane = plane.astype(plane.dtype.newbyteorder("<"), copy=False)
         total.update(json.dumps([name, plane.dtype.str, plane.shape]).encode())
-        total.update(plane.tobytes())
+        total.update(plane.data)
     for name in sorted(product.tables):
         for column_name, column in product.tables[name].items():
             values = array_of(column, column_name)
