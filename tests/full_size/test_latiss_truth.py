@@ -55,7 +55,7 @@ CHECKED = """\
 latcal: 1
 title: LATISS at full size, checked
 instrument: {instrument}
-camera: {{use: simulated, seed: 11, first: 1000, read_noise_factor: 1.0, read_noise_scatter: 0 %, cosmic_rays: {rays},
+camera: {{use: simulated, seed: 11, first: 100, read_noise_factor: 1.0, read_noise_scatter: 0 %, cosmic_rays: {rays},
   brighter_fatter: -1.5e-6 / electron, crosstalk: 0.0, non_linearity: 0 %}}
 store: {{use: folder, root: {root}}}
 sequences:
@@ -116,8 +116,8 @@ def instrument(read_noise: float, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("twenty") / "store"
+def root(read_noise: float, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp(f"twenty-{read_noise}") / "store"
 
 
 @pytest.fixture(scope="module")
