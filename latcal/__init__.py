@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latcal.engine.foreign import judge
     from latcal.engine.opening import open_store
     from latcal.engine.planning import plan
     from latcal.engine.reading import read
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from latcal.plugin.registry import load_plugins
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "events", "load_plugins", "open_store", "plan", "read", "run"]
+__all__ = ["__version__", "events", "judge", "load_plugins", "open_store", "plan", "read", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +26,7 @@ def __getattr__(name: str) -> Any:
         "run": "engine.running",
         "events": "engine.running",
         "open_store": "engine.opening",
+        "judge": "engine.foreign",
         "load_plugins": "plugin.registry",
     }
     if name not in homes:

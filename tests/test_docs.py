@@ -82,16 +82,12 @@ def test_the_plugin_in_the_documentation_makes_judges_and_certifies() -> None:
     assert {tally.rule for tally in stage.verdict.tallies} == {"glow", "read_noise"}
 
 
-def test_the_programs_on_embedding_run_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for block in blocks("python", "embedding.md"):
-        exec(compile(block.values[0], "docs/embedding.md", "exec"), names)
-    assert names["report"].exit_code == 0
-    assert names["image"].shape == names["product"].planes["image"].shape
-    assert len(names["measured"]) > 0
-    for name in re.findall(r"except (\w+) as", (ROOT / "docs" / "embedding.md").read_text("utf-8")):
-        assert issubclass(names[name], LatcalError)
+def test_every_error_that_embedding_shows_is_one_of_latcal() -> None:
+    import latcal.plugin
+
+    named = re.findall(r"except (\w+) as", (ROOT / "docs" / "embedding.md").read_text("utf-8"))
+    assert len(named) >= 3
+    assert all(issubclass(getattr(latcal.plugin, name), LatcalError) for name in named)
 
 
 @pytest.mark.parametrize("text", blocks("python", "README.md"))

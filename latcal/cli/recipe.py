@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +10,6 @@ from latcal.cli.arguments import load, plans, recipes_argument, settings_option,
 from latcal.errors import LatcalError
 
 if TYPE_CHECKING:
-    from latcal.model.events import Event
     from latcal.model.steps import Plan
     from latcal.plugin.registry import Registry
 
@@ -47,7 +45,7 @@ def _run(plan: Plan, registry: Registry) -> int:
     from latcal.engine.running import events
     from latcal.model.report import fold
 
-    with stopping() as stop, closing(cast("Generator[Event]", events(plan, registry, stop=stop))) as stream:
+    with stopping() as stop, closing(events(plan, registry, stop=stop)) as stream:
         return fold(stream).exit_code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -81,26 +80,6 @@ def to_electrons(frame: Frame, preparation: Preparation) -> dict[str, Prepared]:
     return _each(frame, lambda amplifier, place: finish(every[amplifier.name], amplifier, place))
 
 
-def frame_noise(read_noise: float, model_variance: float, gain: float) -> float:
-    """Give the noise that a corrected pixel without signal must show.
-
-    Parameters
-    ----------
-    read_noise : scalar [electron]
-    model_variance : scalar
-        What the overscan models add, in units of the squared read noise.
-    gain : scalar [electron / adu]
-
-    Returns
-    -------
-    scalar [electron]
-        ``sqrt(read_noise^2 (1 + model_variance) + gain^2 / 12)``: readout, overscan model and quantisation. What
-        subtracting crosstalk adds, the sum of c^2 times the squared noise of the others, is left out: below 1e-5 of the
-        variance with the coefficients of LATISS.
-    """
-    return math.sqrt(read_noise**2 * (1.0 + model_variance) + gain**2 * overscan.QUANTISATION)
-
-
 def _each(frame: Frame, work: Callable[[Amplifier, str], T]) -> dict[str, T]:
     """Do something for every amplifier, given its place; name all for which it cannot be done."""
     done, faults = dict[str, T](), dict[str, BuildError]()
@@ -165,12 +144,11 @@ def _finish(preparation: Preparation, read: _Read, amplifier: Amplifier, place: 
     unusable = saturated | ~np.isfinite(found.pixels)
     electrons = np.where(unusable, np.float32(np.nan), found.pixels * np.float32(gain))
     turned = electrons[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
-    read_noise = gain * found.read_noise
     return Prepared(
         pixels=np.ascontiguousarray(turned, dtype=np.float32),
-        read_noise=read_noise,
+        read_noise=gain * found.read_noise,
         read_noise_error=gain * found.read_noise_error,
-        frame_noise=frame_noise(read_noise, found.serial_variance + found.parallel_variance, gain),
+        frame_noise=gain * found.frame_noise,
         level=statistics.level(electrons),
         pedestal=found.pedestal,
         saturated=int(np.count_nonzero(saturated)),

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latcal.engine.electrons import frame_noise, to_electrons
+from latcal.engine.electrons import to_electrons
 from latcal.errors import BuildError, StoreError
 from latcal.model.frames import AmplifierFrame, Frame, Plane
 from latcal.model.geometry import Box, Detector, Preparation
 from latcal.model.products import MASK_PLANES, AmplifierProduct, Product, ProductRef
 
-__all__ = ["frame_noise", "prepare", "spill"]
+__all__ = ["prepare", "spill"]
 
 Pixels = NDArray[np.float32]
 

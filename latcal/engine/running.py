@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -22,8 +23,9 @@ from latcal.engine.camera_lane import BEHIND, CameraLane
 from latcal.engine.lanes import Lanes
 from latcal.engine.ledger import Ledger
 from latcal.engine.processing_lane import ProcessingLane
+from latcal.engine.stream import Events
 from latcal.engine.work import Work
-from latcal.errors import LatcalError, StoreError
+from latcal.errors import LatcalError, NotReady, Problem, StoreError
 from latcal.formats.journal import to_json
 from latcal.model.events import (
     Event,
@@ -181,8 +183,8 @@ def events(
     *,
     now: Clock = system_clock,
     stop: threading.Event | None = None,
-) -> Iterator[Event]:
-    """Run a plan and give its events, one after another.
+) -> Events:
+    """Run a plan and give its events, one after another: `RunStarted` first, `RunEnded` last.
 
     Closing the iterator aborts the exposure, restores the hardware and ends the run. Setting `stop` does the same and
     lets the events of the ending be heard.
@@ -192,12 +194,12 @@ def events(
     now : callable
         The clock, TAI.
     stop : threading.Event
-        Set it, from any thread, to end the run early.
+        Set it, from any thread, to end the run early. It is set, too, when the iteration is given up.
 
-    Yields
-    ------
-    Event
-        `RunStarted` first, `RunEnded` last.
+    Returns
+    -------
+    Events
+        For ``for`` and ``async for``. The first step of it raises what is listed here.
 
     Raises
     ------
@@ -207,6 +209,27 @@ def events(
         If something cannot even be opened.
     """
     stop = stop or threading.Event()
+    return Events(_events(plan, registry, now, stop), stop)
+
+
+def _require_a_main_program() -> None:
+    """Refuse to run in a worker process that only imports the program that started it.
+
+    Such a process runs the whole program again, up to the line that runs latcal: the exposures would be taken anew.
+
+    Raises
+    ------
+    NotReady
+        If it is one.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        what = "this process is a worker that imports the program, and the program runs latcal when it is imported"
+        raise NotReady([Problem(what, "put what runs latcal under: if __name__ == '__main__':")])
+
+
+def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -> Generator[Event, None, None]:
+    """Run a plan; closing the generator ends the run in order."""
+    _require_a_main_program()
     began = now()
     run = f"{began.utc.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
 from latcal.plugin import BuildError, ExecutorType, Step, Task, World, hookimpl
+from latcal.plugin.carrying import packed, results_of
 from latcal.plugin.ordered import WorkerOptions, map_ordered, processors
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
+
+    from latcal.builtin.executors.workers import Worker
 
 _CHUNK = 8
 """Most items handed over at once; our choice: measuring one small amplifier costs about what handing it over does."""
@@ -20,7 +25,7 @@ _CHUNK = 8
 
 @define(eq=False)
 class ProcessesExecutor:
-    """Calls the task in spawned processes, started when the first item comes.
+    """Calls the task in processes, each started when there is work for it.
 
     Parameters
     ----------
@@ -30,7 +35,8 @@ class ProcessesExecutor:
 
     workers: int
     stop: threading.Event = field(factory=threading.Event)
-    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
+    _idle: SimpleQueue[Worker | None] = field(factory=SimpleQueue, init=False)
 
     def map(self, task: Task, items: Iterable[Any]) -> Iterator[Any]:
         """Give the results in the order of the items; the first that raises, raises here.
@@ -39,20 +45,15 @@ class ProcessesExecutor:
         ------
         BuildError
             If a worker ended without an answer, or the run is to end.
+        PluginError
+            If the task, an item or a result cannot be carried between processes.
         """
-        from concurrent.futures import BrokenExecutor
-        from functools import partial
-
-        pool, work = self._started(), partial(_run, task)
-        chunks = _chunks(tuple(items), self.workers)
-        results = map_ordered(lambda chunk: pool.submit(work, chunk), chunks, ahead=2 * self.workers, stop=self.stop)
-        try:
-            for chunk in results:
-                yield from chunk
-        except BrokenExecutor as error:
-            self._close()  # the next step starts with new workers
-            what = "a worker process ended without an answer (give it more memory, or write fewer workers)"
-            raise BuildError(f"{task.distribution}: {what}") from error
+        pool = self._started()
+        chunks = _chunks(iter(items), self.workers)
+        for chunk in map_ordered(
+            lambda chunk: pool.submit(self._do, task, chunk), chunks, ahead=2 * self.workers, stop=self.stop
+        ):
+            yield from chunk
 
     def describe(self, step: Step) -> str:  # noqa: ARG002 - the protocol's
         """Say how many processes there will be."""
@@ -62,49 +63,47 @@ class ProcessesExecutor:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+        while not self._idle.empty():
+            if worker := self._idle.get():
+                worker.end()
 
-    def _started(self) -> ProcessPoolExecutor:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+    def _started(self) -> ThreadPoolExecutor:
+        """Give the threads that wait for the workers, one for each."""
+        from concurrent.futures import ThreadPoolExecutor
 
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, get_context("spawn"), _begin)
+            self._pool = ThreadPoolExecutor(self.workers, "latcal")
+            for _ in range(self.workers):
+                self._idle.put(None)
         return self._pool
 
-    def _close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _do(self, task: Task, chunk: tuple[Any, ...]) -> list[Any]:
+        """Let an idle worker do a chunk; one that ended is replaced when the next chunk comes."""
+        from latcal.builtin.executors.workers import Worker
+
+        packet, worker = packed(task, chunk), self._idle.get()
+        try:
+            worker = worker or Worker()
+            answer = worker.ask(packet)
+        except BuildError as error:
+            if worker is not None:
+                worker.end()
+            worker = None
+            raise BuildError(f"{task.distribution}: {error}") from error
+        finally:
+            self._idle.put(worker)
+        return results_of(answer)
 
 
-def _chunks(items: tuple[Any, ...], workers: int) -> Iterator[tuple[Any, ...]]:
-    """Cut items so that every worker has several chunks to take."""
-    size = min(max(len(items) // (4 * workers), 1), _CHUNK)
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _run(task: Task, chunk: tuple[Any, ...]) -> list[Any]:
-    return [task(item) for item in chunk]
-
-
-def _begin() -> None:
-    """Prepare a worker: interrupts are for the parent, and without a parent there is nothing to do."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    import os
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _chunks(items: Iterator[Any], workers: int) -> Iterator[tuple[Any, ...]]:
+    """Cut items so that every worker has several chunks to take; no more are taken from their source than that needs."""
+    first = tuple(islice(items, 4 * workers * _CHUNK))
+    size, rest = max(len(first) // (4 * workers), 1), chain(first, items)
+    while chunk := tuple(islice(rest, size)):
+        yield chunk
 
 
 def open_processes(options: WorkerOptions, world: World) -> ProcessesExecutor:

@@ -12,7 +12,7 @@ import pytest
 from astropy.time import Time
 from attrs import evolve
 
-from latcal.engine.preparing import frame_noise, prepare, spill
+from latcal.engine.preparing import prepare, spill
 from latcal.errors import BuildError, StoreError
 from latcal.model.frames import Exposure, Frame, Plane, Setup
 from latcal.model.geometry import Amplifier, Box, Detector, Preparation
@@ -111,11 +111,6 @@ def test_noise_is_that_of_the_overscan_with_model_and_quantisation(tmp_path: Pat
     assert prepared.read_noise_error == pytest.approx(8.0 * 0.024, rel=0.15)
     added = (prepared.frame_noise**2 - 4.0 / 12.0) / prepared.read_noise**2 - 1.0
     assert added == pytest.approx(math.pi / 2 / 18, rel=0.01)
-
-
-def test_frame_noise_adds_model_and_quantisation_in_squares() -> None:
-    assert frame_noise(3.0, 7 / 9, 0.0) == pytest.approx(4.0)
-    assert frame_noise(0.0, 0.5, math.sqrt(12.0)) == pytest.approx(1.0)
 
 
 def test_the_level_of_the_detector_is_the_mean_of_those_amplifiers_that_have_one(tmp_path: Path) -> None:

@@ -206,3 +206,10 @@ def test_the_raw_array_is_left_alone():
     before = raw.copy()
     overscan.subtract(raw, DATA, COLUMNS, ROWS)
     assert np.array_equal(raw, before, equal_nan=True)
+
+
+def test_frame_noise_adds_models_and_quantisation_in_squares() -> None:
+    nothing = np.zeros((1, 1), np.float32)
+    read = overscan.Overscan(nothing, 3.0, 0.1, 3 / 9, 4 / 9, 1000.0)
+    assert read.frame_noise == pytest.approx(math.sqrt(16.0 + 1 / 12))
+    assert overscan.Overscan(nothing, 0.0, 0.1, 0.5, 0.0, 1000.0).frame_noise == pytest.approx(1 / math.sqrt(12.0))

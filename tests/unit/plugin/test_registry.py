@@ -230,6 +230,6 @@ def test_a_generator_is_given_as_a_tuple_and_all_else_as_it_is() -> None:
 
 def test_calling_a_function_of_a_declaration_names_its_distribution() -> None:
     registry = load(strangers)
-    named = registry.named("instrument", "eye")
-    with pytest.raises(PluginError, match=r"^extra:latcal\.testing\.strangers: _load raised NotImplementedError"):
-        registry.call(named, named.declaration.load)
+    named = registry.named("calibration", "sky")
+    with pytest.raises(PluginError, match=r"^extra:latcal\.testing\.strangers: _assemble raised NotImplementedError"):
+        registry.call(named, named.declaration.assemble, None, ())

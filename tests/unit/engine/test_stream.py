@@ -1,0 +1,223 @@
+"""Events for programs with an event loop: however the iteration ends, so does the run, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import time
+from contextlib import aclosing, closing
+from pathlib import Path
+
+import pytest
+
+import latcal
+from latcal.plugin import Exposed, NotReady, Plan, RunEnded, RunStarted, fold
+from latcal.plugin.registry import Registry
+
+LONG = """\
+latcal: 1
+instrument: bench
+camera: {use: simulated, clock: real}
+store: {use: memory}
+sequences:
+  biases: {image: bias, exposures: 1 x 0 s}
+  darks: {image: dark, exposures: 3 x 600 s}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: dark, frames: [darks]}
+certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
+"""
+SHORT = LONG.replace("clock: real", "settling: 0 electron").replace("600 s", "5 s").replace("1 x 0 s", "12 x 0 s")
+
+
+@pytest.fixture
+def plan(registry: Registry) -> Plan:
+    """Give a plan that would last half an hour."""
+    return latcal.plan(latcal.read(LONG, "long.yaml", registry), registry)
+
+
+def threads() -> set[str]:
+    return {one.name for one in threading.enumerate() if one.name.startswith("latcal")}
+
+
+async def none_left() -> None:
+    for _ in range(200):
+        if not threads():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(threads())
+
+
+async def until_exposing(events: latcal.engine.stream.Events) -> None:
+    """Iterate until the first bias is exposed: the dark that comes then takes 10 minutes."""
+    async for event in events:
+        if isinstance(event, Exposed):
+            break
+
+
+def test_awaited_events_are_those_that_are_iterated(registry: Registry) -> None:
+    short = latcal.plan(latcal.read(SHORT, "short.yaml", registry), registry)
+
+    async def awaited() -> list[object]:
+        return [event async for event in latcal.events(short, registry)]
+
+    heard = asyncio.run(awaited())
+    assert isinstance(heard[0], RunStarted)
+    assert isinstance(heard[-1], RunEnded)
+    assert sorted(type(event).__name__ for event in heard) == sorted(
+        type(event).__name__ for event in latcal.events(short, registry)
+    )
+    assert fold(heard).exit_code == latcal.run(short, registry).exit_code
+    assert not threads()
+
+
+def test_the_loop_turns_while_an_exposure_is_waited_for(plan: Plan, registry: Registry) -> None:
+    async def program() -> int:
+        turns = 0
+        night = asyncio.create_task(until_exposing(latcal.events(plan, registry)))
+        while not night.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return turns
+
+    assert asyncio.run(program()) > 20  # the bench reads out in 2 s: 200 turns if nothing else wants the processor
+
+
+def test_leaving_the_loop_ends_the_run_without_holding_the_program(plan: Plan, registry: Registry) -> None:
+    async def program() -> None:
+        await until_exposing(latcal.events(plan, registry))
+        await none_left()
+
+    asyncio.run(program())
+
+
+def test_what_is_closing_has_restored_the_hardware_when_it_is_left(plan: Plan, registry: Registry) -> None:
+    async def program() -> set[str]:
+        async with aclosing(latcal.events(plan, registry)) as events:
+            await until_exposing(events)
+        return threads()
+
+    assert asyncio.run(program()) <= {"latcal-events_0"}  # which is done, and about to end
+
+
+def test_a_cancelled_task_ends_its_run_first(plan: Plan, registry: Registry) -> None:
+    async def program() -> float:
+        begun = asyncio.Event()
+
+        async def night() -> None:
+            async for event in latcal.events(plan, registry):
+                if isinstance(event, Exposed):
+                    begun.set()
+
+        task = asyncio.create_task(night())
+        await begun.wait()
+        began = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert threads() <= {"latcal-events_0"}
+        return time.monotonic() - began
+
+    assert asyncio.run(program()) < 5  # the exposure under way had ten minutes to go
+
+
+def test_a_program_that_ends_in_the_middle_of_a_run_ends_the_run(plan: Plan, registry: Registry) -> None:
+    async def program() -> None:
+        asyncio.create_task(until_exposing(latcal.events(plan, registry)))  # noqa: RUF006  nobody waits for it
+        await asyncio.sleep(0.2)
+
+    asyncio.run(program())
+    asyncio.run(none_left())
+
+
+def test_setting_stop_lets_the_ending_be_heard(plan: Plan, registry: Registry) -> None:
+    async def program() -> int:
+        stop, heard = threading.Event(), []
+        async for event in latcal.events(plan, registry, stop=stop):
+            heard.append(event)
+            if isinstance(event, Exposed):
+                stop.set()
+        return fold(heard).exit_code
+
+    assert asyncio.run(program()) == 130
+
+
+def test_an_error_before_the_first_event_is_raised_where_it_is_awaited(registry: Registry, tmp_path: Path) -> None:
+    text = SHORT.replace("{use: memory}", f"{{use: folder, root: {tmp_path}}}")
+    short = latcal.plan(latcal.read(text, "short.yaml", registry), registry)
+    latcal.run(short, registry)
+
+    async def program() -> None:
+        async for _ in latcal.events(short, registry):
+            raise AssertionError("nothing happens")
+
+    with pytest.raises(NotReady, match="calib/night"):
+        asyncio.run(program())
+
+
+def test_closing_what_never_began_does_nothing(plan: Plan, registry: Registry) -> None:
+    with closing(latcal.events(plan, registry)):
+        pass
+
+    async def program() -> None:
+        async with aclosing(latcal.events(plan, registry)) as events:
+            await events.aclose()
+
+    asyncio.run(program())
+    assert not threads()
+
+
+def test_an_iterator_that_is_forgotten_ends_its_run(plan: Plan, registry: Registry) -> None:
+    events = latcal.events(plan, registry)
+    for event in events:
+        if isinstance(event, Exposed):
+            break
+    assert threads()
+    del events, event
+    gc.collect()
+    asyncio.run(none_left())
+
+
+PROGRAM = """
+import multiprocessing, sys
+import latcal
+
+def child():
+    pass
+
+text = {text!r}
+registry = latcal.load_plugins()
+plan = latcal.plan(latcal.read(text, "program.yaml", registry), registry)
+print(latcal.run(plan, registry).exit_code, flush=True)
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+    print(process.exitcode, flush=True)
+"""
+
+
+def test_a_process_that_only_imports_the_program_takes_no_exposures(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(text=SHORT.replace("12 x", "2 x")), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split() == ["1", "1"]  # refused, since there are two biases; and the child broke off
+    assert done.stderr.splitlines()[-1] == (
+        "latcal.errors.NotReady: this process is a worker that imports the program, and the program runs latcal when it "
+        "is imported (put what runs latcal under: if __name__ == '__main__':)"
+    )
+
+
+@pytest.mark.parametrize("given", ["file", "standard input"])
+def test_worker_processes_do_not_run_the_program_again(given: str, tmp_path: Path) -> None:
+    text = SHORT.replace("store:", "executor: {use: processes, workers: 2}\nstore:").replace("12 x", "2 x")
+    source = PROGRAM.format(text=text).partition("if __name__")[0] + "print('once')\n"
+    program = tmp_path / "program.py"
+    program.write_text(source, encoding="utf-8")
+    command, entered = ([sys.executable, str(program)], "") if given == "file" else ([sys.executable], source)
+    done = subprocess.run(command, input=entered, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["1", "once"]
+    assert done.stderr == ""
