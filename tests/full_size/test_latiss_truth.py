@@ -7,18 +7,16 @@ which a LATISS amplifier has 64 times the pixels: chance is 8 times smaller here
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
-import sys
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from astropy.table import Table
+from end_to_end import test_truth as bench
 
 import latcal
 from latcal.builtin.cameras.simulated import truth
@@ -67,20 +65,6 @@ stages:
   - {{check: dark, frames: [darks], collections: [calib/full]}}
   - {{check: flat, frames: [flats], collections: [calib/full]}}
 """
-
-
-def _bench() -> ModuleType:
-    """Load what the truth of a night on the bench is compared with."""
-    spec = importlib.util.spec_from_file_location("latcal_test_truth", HERE.parent / "end_to_end" / "test_truth.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = _bench()
 
 
 def run(text: str, registry: Registry, root: Path) -> Any:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from golden import nights
 
 from latcal.builtin.reporters.console import ConsoleReporter, lines
 from latcal.model.events import Event
 from latcal.model.report import fold
 
 HERE = Path(__file__).parent
-
-
-def _nights() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("latcal_test_nights", HERE / "nights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-nights = _nights()
 
 
 def console(events: list[Event]) -> str:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from golden import latiss_verdicts as verdicts
 
 from latcal.builtin.reporters.latiss_page import Names, page
 from latcal.model.verdicts import Verdict
 
 HERE = Path(__file__).parent
 
-
-def _verdicts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("latcal_test_latiss_verdicts", HERE / "latiss_verdicts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-verdicts = _verdicts()
 
 OURS = "20220929T120000-0a1b2c3d"
 INTO = "certified into calib/daily, 2022-09-29 to 2022-09-30"

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
-import sys
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from golden import latiss_verdicts as verdicts
+from golden import nights
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,19 +15,6 @@ from latcal.builtin.reporters import latiss_text
 from latcal.builtin.reporters.latiss_page import Names, page
 from latcal.builtin.reporters.latiss_text import LatissTextReporter
 from latcal.errors import StoreError
-
-
-def _beside_the_golden_files(stem: str):
-    path = Path(__file__).parents[2] / "golden" / f"{stem}.py"
-    spec = importlib.util.spec_from_file_location(f"latcal_test_{stem}_for_latiss_text", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-nights = _beside_the_golden_files("nights")
-verdicts = _beside_the_golden_files("latiss_verdicts")
 
 RUN = "20221104T120000-0a1b2c3d"
 NAMES = Names("measured", "made", "not certified")

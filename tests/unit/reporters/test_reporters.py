@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 from pathlib import Path
 
 import pytest
+from golden import nights
 
 from latcal.builtin.reporters import console, jsonl
 from latcal.builtin.reporters.console import ConsoleReporter
@@ -16,18 +15,6 @@ from latcal.model.metrics import Scope
 from latcal.model.report import fold
 from latcal.model.verdicts import Finding, Tally
 from latcal.plugin.wording import counted, duration, file_size, finding_text, tally_text
-
-
-def _nights():
-    path = Path(__file__).parents[2] / "golden" / "nights.py"
-    spec = importlib.util.spec_from_file_location("latcal_test_nights_again", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-nights = _nights()
 
 
 class Terminal(io.StringIO):
