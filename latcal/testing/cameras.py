@@ -1,15 +1,28 @@
-"""What every camera must do; a plugin's tests subclass `CameraSuite` and say how to open theirs."""
+"""What every camera must do: inherit `CameraSuite`, say how to open yours, and its tests are yours."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
+import pytest
 from attrs import evolve
 
+from latcal.engine.answers import Answer, Caller
+from latcal.errors import CameraError
 from latcal.plugin import Amplifier, Box, Camera, Detector, ExposureRequest, Frame, Instrument, Setup
+from latcal.plugin.calling import call
+
+PATIENCE_S = 60.0
+"""How long the suite waits for an exposure that was not aborted [s]; our choice."""
+
+UNDER_WAY_S = 0.2
+"""How long it waits before it aborts one [s]; our choice."""
 
 
 def small_instrument(rows: int = 40, columns: int = 30, amplifiers: int = 2, detectors: int = 1) -> Instrument:
@@ -79,11 +92,32 @@ def request(
 
 
 class CameraSuite:
-    """Conformance tests of a camera.
+    """The behaviours of a camera.
 
-    Subclass it in a module of tests, with the two methods that raise `NotImplementedError` here. The folder is made
-    for one test.
+    A subclass named ``Test...`` says with `open` how to open one, and with `requests` what it can take. The folder is
+    made for one test; a camera that has a source, such as a folder of frames, finds or makes it there.
+
+    `long_request` is what the suite aborts while it is under way. It is derived from the longest of `requests`; give
+    None if exposures of this camera take no time, or a request that lasts seconds. Of a camera whose pixels are never
+    the same twice, as those of real hardware, say ``deterministic = False``.
+
+    Examples
+    --------
+    >>> class TestWebcam(CameraSuite):
+    ...     deterministic = False  # it sees what there is to see
+    ...
+    ...     def open(self, folder):
+    ...         return Webcam(WebcamOptions(port=8080), world(folder))
+    ...
+    ...     def requests(self):
+    ...         return request(0), request(1, "dark", 2.0)
     """
+
+    deterministic: ClassVar[bool] = True
+    """Whether the same requests give the same pixels to a camera that is opened anew."""
+
+    abort_s: ClassVar[float] = 5.0
+    """How long it may take to end an exposure after it was told to abort [s]; a recipe gives it `limits.abort`."""
 
     def open(self, folder: Path) -> Camera:
         """Give a camera of its own for each call, not yet entered."""
@@ -93,9 +127,16 @@ class CameraSuite:
         """Give at least two requests that it can take, one after the other, of different numbers and indexes."""
         raise NotImplementedError
 
+    def long_request(self) -> ExposureRequest | None:
+        """Give a request that lasts so long that it can be aborted; None if no exposure takes time."""
+        longest = max(self.requests(), key=lambda request: request.time_s)
+        return evolve(longest, time_s=30.0) if longest.time_s > 0 else None
+
     def _frames(self, folder: Path) -> list[tuple[ExposureRequest, list[Frame]]]:
         with self.open(folder) as camera:
             return [(request, list(camera.take(request))) for request in self.requests()]
+
+    # -- what comes ----------------------------------------------------------------------------------------------
 
     def test_it_has_detectors_and_they_are_told_apart_by_id(self, tmp_path: Path) -> None:
         """Detectors are there before the camera is entered."""
@@ -144,11 +185,61 @@ class CameraSuite:
                     assert pixels.shape == amplifier.raw.shape
                     assert np.isfinite(pixels).all()
 
-    def test_pixels_can_be_read_again_after_the_camera_is_closed(self, tmp_path: Path) -> None:
-        """A frame outlives its camera."""
+    def test_frames_are_of_the_detectors_that_it_says_it_has(self, tmp_path: Path) -> None:
+        """Boxes, gains and all: pixels are cut by them."""
+        with self.open(tmp_path) as camera:
+            known = {detector.id: detector for detector in camera.detectors}
+            for request in self.requests():
+                for frame in camera.take(request):
+                    assert frame.detector == known[frame.detector.id]
+
+    def test_pixels_can_be_read_again_by_others_after_the_camera_is_closed(self, tmp_path: Path) -> None:
+        """A frame outlives its camera; another thread stores it, in whatever order it reads the amplifiers."""
         for _, frames in self._frames(tmp_path):
-            amplifier = frames[0].detector.amplifiers[0]
-            np.testing.assert_array_equal(frames[0].pixels(amplifier), frames[0].pixels(amplifier))
+            amplifiers = frames[0].detector.amplifiers
+            first = [np.array(frames[0].raw(amplifier)) for amplifier in amplifiers]
+            found: list[Any] = []
+            writer = threading.Thread(target=lambda: found.extend(map(frames[0].raw, amplifiers[::-1])), daemon=True)  # noqa: B023
+            writer.start()
+            writer.join(PATIENCE_S)
+            for one, other in zip(first, found[::-1], strict=True):
+                np.testing.assert_array_equal(other, one)
+
+    def test_headers_are_plain_values(self, tmp_path: Path) -> None:
+        """They are written into a FITS file."""
+        for _, frames in self._frames(tmp_path):
+            for frame in frames:
+                for keyword, value in frame.header.items():
+                    assert isinstance(keyword, str)
+                    assert isinstance(value, bool | int | float | str), f"{keyword} is {value!r}"
+
+    def test_the_same_requests_give_the_same_pixels_to_a_camera_opened_anew(self, tmp_path: Path) -> None:
+        """They follow from its options and the request."""
+        if not self.deterministic:
+            pytest.skip("deterministic = False")
+        for (_, frames), (_, again) in zip(self._frames(tmp_path), self._frames(tmp_path), strict=True):
+            for frame, other in zip(frames, again, strict=True):
+                assert (other.exposure.id, other.exposure.time_s) == (frame.exposure.id, frame.exposure.time_s)
+                for amplifier in frame.detector.amplifiers:
+                    np.testing.assert_array_equal(other.raw(amplifier), frame.raw(amplifier))
+
+    # -- what is asked beforehand --------------------------------------------------------------------------------
+
+    def test_exposures_come_in_the_setup_that_was_foretold(self, tmp_path: Path) -> None:
+        """Preflight looks products up by it."""
+        with self.open(tmp_path) as camera:
+            for request in self.requests():
+                foretold = camera.setup(request)
+                assert isinstance(foretold, Setup)
+                for frame in camera.take(request):
+                    assert frame.exposure.setup == foretold
+
+    def test_remarks_are_lines_for_a_person(self, tmp_path: Path) -> None:
+        """Each of its own."""
+        with self.open(tmp_path) as camera:
+            for remark in camera.remarks():
+                assert isinstance(remark, str)
+                assert "\n" not in remark
 
     def test_it_has_nothing_against_requests_that_it_can_take(self, tmp_path: Path) -> None:
         """What can be taken is no problem, and asking takes nothing."""
@@ -160,10 +251,81 @@ class CameraSuite:
         """An image type of nobody is named before it is asked for."""
         strange = evolve(self.requests()[0], image="hologram")
         with self.open(tmp_path) as camera:
-            assert any("hologram" in text for text in camera.problems((strange,)))
+            _assert_named("hologram", camera.problems((strange,)))
+
+    def test_a_detector_that_it_has_not_is_a_problem(self, tmp_path: Path) -> None:
+        """Before it is asked for."""
+        with self.open(tmp_path) as camera:
+            strange = 90_417 + max(detector.id for detector in camera.detectors)
+            asked = evolve(self.requests()[0], detectors=(strange,))
+            _assert_named(str(strange), camera.problems((asked,)))
+
+    def test_a_filter_that_it_has_not_is_a_problem_that_names_it(self, tmp_path: Path) -> None:
+        """No exposure is taken through another."""
+        asked = self.requests()[-1]
+        with self.open(tmp_path) as camera:
+            asked = evolve(asked, setup=evolve(asked.setup, filter="octarine"))
+            _assert_named("octarine", camera.problems((asked,)))
+
+    # -- aborting and closing ------------------------------------------------------------------------------------
 
     def test_aborting_an_idle_camera_does_no_harm(self, tmp_path: Path) -> None:
         """An abort between exposures does not end the next one."""
         with self.open(tmp_path) as camera:
             camera.abort()
             assert list(camera.take(self.requests()[0]))
+
+    def test_an_exposure_under_way_is_aborted_from_another_thread_and_the_next_one_works(self, tmp_path: Path) -> None:
+        """`take` returns, or raises `CameraError`, and the hardware is as it was found."""
+        asked = self.long_request()
+        if asked is None:
+            pytest.skip("long_request gives None")
+        with self.open(tmp_path) as camera:
+            taking = _taken_in_a_thread(camera, asked)
+            taking.wait(UNDER_WAY_S)
+            camera.abort()
+            assert taking.wait(self.abort_s), f"the exposure goes on {self.abort_s:g} s after the abort"
+            assert isinstance(taking.error, CameraError | None), f"{taking.error} (raise a CameraError)"
+            again = self.requests()[0]
+            assert [frame.exposure.id for frame in camera.take(again)] == [again.number] * len(again.detectors)
+
+    def test_an_exposure_is_aborted_as_often_as_it_is_told(self, tmp_path: Path) -> None:
+        """Twice in a row, during an exposure and after it."""
+        asked = self.long_request()
+        if asked is None:
+            pytest.skip("long_request gives None")
+        with self.open(tmp_path) as camera:
+            for _ in range(2):
+                taking = _taken_in_a_thread(camera, asked)
+                taking.wait(UNDER_WAY_S)
+                camera.abort()
+                camera.abort()
+                assert taking.wait(self.abort_s), f"an exposure goes on {self.abort_s:g} s after the abort"
+
+    def test_closing_it_twice_does_no_harm(self, tmp_path: Path) -> None:
+        """Nor before the first exposure."""
+        for requests in ((), self.requests()[:1]):
+            camera = self.open(tmp_path)
+            with camera:
+                for request in requests:
+                    assert list(camera.take(request))
+            camera.__exit__(None, None, None)
+
+    def test_closing_it_swallows_no_error(self, tmp_path: Path) -> None:
+        """Whatever ended the run is seen; and an exposure of which not all frames were fetched is in nobody's way."""
+        with pytest.raises(ZeroDivisionError, match="theirs"), self.open(tmp_path) as camera:
+            _fail_after(next(iter(camera.take(self.requests()[0]))))
+
+
+def _assert_named(word: str, problems: Iterable[str]) -> None:
+    said = tuple(problems)
+    assert any(word in text for text in said), f"no problem names {word!r}: {said}"
+
+
+def _taken_in_a_thread(camera: Camera, asked: ExposureRequest) -> Answer:
+    """Take an exposure in a thread of its own, which nothing waits for; give what comes of it."""
+    return Caller("suite").ask(partial(call, "the camera", lambda: list(camera.take(asked))))
+
+
+def _fail_after(_: object) -> NoReturn:
+    raise ZeroDivisionError("theirs")

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from attrs import evolve
 
 from latcal.formats.raw import write_raw
-from latcal.plugin import (
-    Product,
-    ProductNotFound,
-    ProductRef,
-    Setup,
-    Store,
-    StoreError,
-    ValidityOverlap,
-    ValidityRange,
-    instant,
-)
+from latcal.plugin import Column, Product, ProductNotFound, Setup, Store, StoreError
 from latcal.testing import samples
+from latcal.testing.certificates import NIGHT, NOON, CertificateBehaviour
+from latcal.testing.rivals import RivalBehaviour
+from latcal.testing.same import assert_same_product
 
-NIGHT = ValidityRange(instant("2022-11-04"), instant("2022-11-05"))
-NEXT = ValidityRange(instant("2022-11-05"), instant("2022-11-06"))
-ALWAYS = ValidityRange(None, None)
-NOON = instant("2022-11-04T12:00:00")
+PRODUCTS: dict[str, Callable[[Product], Product]] = {
+    "no plane": lambda one: evolve(one, planes={}, unit=""),
+    "no table": lambda one: evolve(one, tables={}),
+    "neither": lambda one: evolve(one, planes={}, tables={}, unit=""),
+    "a table without rows": lambda one: evolve(one, tables={"pairs": {"name": Column(()), "gain": Column((), "electron / adu")}}),
+    "nothing but NaN": lambda one: evolve(one, planes={"image": np.full((8, 8), np.nan, np.float32)}),
+    "numbers that are none": lambda one: evolve(
+        one, tables={"fit": {"slope": Column((np.nan, np.inf, -np.inf, -0.0), "electron / s")}}
+    ),
+    "columns of every type": lambda one: evolve(
+        one,
+        tables={"all": {"b": Column((True, False)), "i": Column((-1, 2**40)), "f": Column((0.1, 1e300)), "t": Column(("", "é\n"))}},
+    ),
+    "planes of other shapes": lambda one: evolve(
+        one, planes={"rate": np.arange(6.0).reshape(2, 3), "lags": np.arange(24, dtype=np.int32).reshape(2, 3, 4)}
+    ),
+    "of an exposure, pinned": lambda one: evolve(one, exposure=2022110400001, pins={"bias": "0" * 32}),
+    "of odd words": lambda one: evolve(
+        one, setup=Setup("r'+ ~/..", "é", "2x2", "a b"), provenance=evolve(one.provenance, recipe_text="# é\n\x00")
+    ),
+}
+"""Products that a store must give back as they were, by what is odd about them."""
 
 
-class StoreSuite:
-    """The behaviours of a store. A subclass named ``Test...`` defines `open`."""
+class StoreSuite(CertificateBehaviour, RivalBehaviour):
+    """The behaviours of a store.
+
+    A subclass named ``Test...`` says with `open` how to open it below a folder. The suite opens the same folder twice,
+    from threads and from other processes, and expects one store; of a store that cannot be shared say
+    ``shared = False``, and why.
+
+    `fill_up` is optional: give a context in which nothing can be written, as if the disk were full, and the suite sees
+    that what fails is a `StoreError` and leaves nothing behind.
+
+    Examples
+    --------
+    >>> class TestCupboard(StoreSuite):
+    ...     def open(self, tmp_path):
+    ...         return Cupboard(CupboardOptions(shelf=tmp_path / "shelf"), samples.world(tmp_path))
+    """
 
     def open(self, tmp_path: Path) -> Store:
         """Open an empty store under a folder; or the same again, if the folder has one."""
         raise NotImplementedError
+
+    def fill_up(self) -> AbstractContextManager[object] | None:
+        """Give a context in which the store finds no room to write; None if you cannot bring that about."""
+        return None
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
@@ -44,13 +74,57 @@ class StoreSuite:
         with self.open(tmp_path) as store:
             yield store
 
-    def certified(
-        self, store: Store, collection: str = "calib", valid: ValidityRange = NIGHT, product: Product | None = None
-    ) -> ProductRef:
-        """Put a product in a store and certify it."""
-        ref = store.put(product or samples.product(), "run-1")
-        store.certify([ref], collection, valid)
-        return ref
+    # -- opening, closing, room ----------------------------------------------------------------------------------
+
+    def test_opening_and_asking_write_nothing(self, tmp_path: Path) -> None:
+        """`latcal plan --preflight` leaves no byte changed."""
+        with self.open(tmp_path) as store:
+            assert not list(store.list())
+            assert store.is_free("bias", 0, Setup(), "calib", NIGHT)
+            with pytest.raises(ProductNotFound, match="no bias for detector 0"):
+                store.find("bias", 0, Setup(), NOON, ["calib"])
+            with pytest.raises(StoreError, match="no raw frame"):
+                store.frames([1], 0)
+            with pytest.raises(StoreError, match=r"night\.jsonl"):
+                store.read_report("run-1", "night.jsonl")
+            store.free_bytes()
+        assert list(tmp_path.rglob("*")) == []
+
+    def test_room_is_a_number_of_bytes_or_without_limit(self, store: Store) -> None:
+        """None says that there is none."""
+        room = store.free_bytes()
+        assert room is None or (isinstance(room, int) and room >= 0)
+
+    def test_it_may_be_closed_twice_and_after_an_error_which_it_does_not_swallow(self, tmp_path: Path) -> None:
+        """Whatever ended the run is seen."""
+        with pytest.raises(ZeroDivisionError, match="theirs"), self.open(tmp_path) as store:
+            _fail_after(self.certified(store))
+        store.__exit__(None, None, None)
+        if self.shared:
+            with self.open(tmp_path) as again:
+                assert len(list(again.list())) == 1
+
+    def test_a_full_disk_is_a_store_error_and_leaves_nothing(self, store: Store) -> None:
+        """And once there is room, it goes on."""
+        full, ref = self.fill_up(), store.put(samples.product("dark"), "run-1")
+        if full is None:
+            pytest.skip("fill_up gives nothing")
+        writing: list[Callable[[], object]] = [
+            lambda: store.put(samples.product(), "run-1"),
+            lambda: store.ingest(samples.frame(1)),
+            lambda: store.write_report("run-1", {"night.jsonl": "{}"}),
+        ]
+        with full:
+            for write in writing:
+                with pytest.raises(StoreError, match=r"\S"):
+                    write()
+        with pytest.raises(StoreError, match="no raw frame"):
+            store.frames([samples.frame(1).exposure.id], 0)
+        with pytest.raises(StoreError, match=r"night\.jsonl"):
+            store.read_report("run-1", "night.jsonl")
+        for write in writing:
+            write()
+        store.certify([ref], "calib", NIGHT)
 
     # -- exposures ---------------------------------------------------------------------------------------------
 
@@ -69,16 +143,6 @@ class StoreSuite:
         store.reserve(date(2022, 11, 4), 99_990)
         with pytest.raises(StoreError, match="10 more exposures after 99990 of 20221104 are not"):
             store.reserve(date(2022, 11, 4), 10)
-
-    def test_threads_never_reserve_the_same_id(self, store: Store) -> None:
-        """Four at once."""
-        found: list[range] = []
-        threads = [threading.Thread(target=lambda: found.append(store.reserve(date(2022, 11, 4), 5))) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(i for ids in found for i in ids) == list(range(2022110400001, 2022110400021))
 
     def test_a_frame_comes_back_with_its_pixels_and_facts(self, store: Store) -> None:
         """Exactly."""
@@ -140,14 +204,18 @@ class StoreSuite:
         """Planes, tables, provenance and all."""
         given = samples.product(setup=Setup(filter="r", grating="empty"), kind="flat")
         ref = store.put(given, "run-1")
-        back = store.get(ref)
         assert (ref.kind, ref.detector, ref.setup, ref.run, ref.frames) == ("flat", 0, given.setup, "run-1", 3)
-        for name in ("kind", "detector", "detector_name", "setup", "unit", "tables", "provenance", "pins", "preparation"):
-            assert getattr(back, name) == getattr(given, name), name
-        assert list(back.planes) == list(given.planes)
-        for name, plane in given.planes.items():
-            assert back.planes[name].dtype == plane.dtype
-            np.testing.assert_array_equal(back.planes[name], plane)
+        assert_same_product(store.get(ref), given)
+
+    @pytest.mark.parametrize("odd", PRODUCTS)
+    def test_an_odd_product_comes_back_as_it_was(self, store: Store, odd: str) -> None:
+        """Of tables alone, without rows, of numbers that are none."""
+        given = PRODUCTS[odd](samples.product())
+        ref = store.put(given, "run-1")
+        assert (ref.exposure, dict(ref.pins)) == (given.exposure, given.pins)
+        assert_same_product(store.get(ref), given)
+        store.certify([ref], "calib", NIGHT)
+        assert store.find("bias", 0, given.setup, NOON, ["calib"]) == ref
 
     def test_changing_an_array_later_changes_no_product(self, store: Store) -> None:
         """A store keeps what it was given then."""
@@ -170,153 +238,6 @@ class StoreSuite:
         with pytest.raises(StoreError, match=f"bias of detector 0 {ref.id[:12]} is not in the store"):
             store.get(ref)
 
-    # -- lookup ------------------------------------------------------------------------------------------------
-
-    def test_a_product_that_is_not_certified_is_not_found(self, store: Store) -> None:
-        """Being in the store is not enough."""
-        store.put(samples.product(), "run-1")
-        with pytest.raises(ProductNotFound, match="no bias for detector 0 is valid at 2022-11-04T12:00:00 in a, b"):
-            store.find("bias", 0, Setup(), NOON, ["a", "b"])
-
-    def test_the_first_collection_that_has_a_product_gives_it(self, store: Store) -> None:
-        """And the reference says where it was found."""
-        daily, default = (
-            self.certified(store, name, product=samples.product(seed=i)) for i, name in enumerate(("daily", "default"))
-        )
-        found = store.find("bias", 0, Setup(), NOON, ["weekly", "daily", "default"])
-        assert (found.id, found.collection) == (daily.id, "daily")
-        assert store.find("bias", 0, Setup(), NOON, ["default", "daily"]).id == default.id
-
-    def test_a_later_collection_helps_when_an_earlier_one_has_ended(self, store: Store) -> None:
-        """Validity counts, then order."""
-        self.certified(store, "daily")
-        always = self.certified(store, "default", ALWAYS, samples.product(seed=1))
-        assert store.find("bias", 0, Setup(), instant("2023-01-01"), ["daily", "default"]).id == always.id
-
-    def test_the_begin_of_a_range_is_in_it_and_its_end_is_not(self, store: Store) -> None:
-        """Half-open, to the microsecond."""
-        ref = self.certified(store)
-        assert store.find("bias", 0, Setup(), instant("2022-11-04"), ["calib"]).id == ref.id
-        assert store.find("bias", 0, Setup(), instant("2022-11-04T23:59:59.999999"), ["calib"]).id == ref.id
-        for outside in ("2022-11-03T23:59:59.999999", "2022-11-05"):
-            with pytest.raises(ProductNotFound, match="no bias for detector 0 is valid"):
-                store.find("bias", 0, Setup(), instant(outside), ["calib"])
-
-    def test_kind_detector_and_setup_tell_products_apart(self, store: Store) -> None:
-        """All three must fit."""
-        red, green = Setup(filter="r"), Setup(filter="g")
-        ref = self.certified(store, product=samples.product("flat", 1, setup=red))
-        assert store.find("flat", 1, red, NOON, ["calib"]).id == ref.id
-        for kind, detector, setup in (("bias", 1, red), ("flat", 0, red), ("flat", 1, green), ("flat", 1, Setup())):
-            with pytest.raises(ProductNotFound, match=f"no {kind} for detector {detector}"):
-                store.find(kind, detector, setup, NOON, ["calib"])
-
-    def test_an_exposure_finds_the_products_of_its_begin_and_setup(self, store: Store) -> None:
-        """A bias has no filter, and suits all; a flat must have that of the exposure."""
-        bias = self.certified(store)
-        red = self.certified(store, product=samples.product("flat", setup=Setup(filter="r")))
-        self.certified(store, product=samples.product("flat", setup=Setup(filter="g")))
-        facts = samples.exposure(7, setup=Setup(filter="r", grating="empty"))
-        store.ingest(samples.frame(7, of=facts))
-        assert store.find_exposure("bias", 0, facts.id, ["calib"]).id == bias.id
-        assert store.find_exposure("flat", 0, facts.id, ["calib"]).id == red.id
-
-    def test_an_exposure_finds_nothing_of_another_binning_or_day(self, store: Store) -> None:
-        """And the error says what was looked for."""
-        self.certified(store)
-        binned = samples.exposure(1, setup=Setup(binning="2x2"))
-        later = samples.exposure(2, at="2022-11-05T00:00:00")
-        for facts in (binned, later):
-            store.ingest(samples.frame(of=facts))
-            with pytest.raises(ProductNotFound, match=rf"no bias for detector 0 and exposure {facts.id}"):
-                store.find_exposure("bias", 0, facts.id, ["calib"])
-
-    def test_two_products_that_suit_an_exposure_are_not_chosen_between(self, store: Store) -> None:
-        """Both setups are named."""
-        for setup in (Setup(filter="r"), Setup(filter="r", grating="x")):
-            self.certified(store, product=samples.product("flat", setup=setup))
-        facts = samples.exposure(1, setup=Setup(filter="r", grating="x"))
-        store.ingest(samples.frame(of=facts))
-        with pytest.raises(StoreError, match=r"setups ('r' and 'r~x'|'r~x' and 'r') suits exposure"):
-            store.find_exposure("flat", 0, facts.id, ["calib"])
-
-    def test_an_exposure_that_is_not_there_finds_nothing(self, store: Store) -> None:
-        """Its begin is not known."""
-        with pytest.raises(StoreError, match="exposure 5 is not in the store"):
-            store.find_exposure("bias", 0, 5, ["calib"])
-
-    # -- certification -----------------------------------------------------------------------------------------
-
-    def test_overlapping_ranges_are_refused_and_touching_ones_are_not(self, store: Store) -> None:
-        """The end of one may be the begin of the next."""
-        self.certified(store)
-        self.certified(store, valid=NEXT)
-        ref = store.put(samples.product(), "run-2")
-        for begin, end in (("2022-11-04", "2022-11-05"), ("2022-11-03", "2022-11-04T00:00:01"), ("2022-11-03", "2022-11-09")):
-            with pytest.raises(
-                ValidityOverlap, match=r"calib: a bias for detector 0 is already valid 2022-11-0\d to 2022-11-0\d "
-            ):
-                store.certify([ref], "calib", ValidityRange(instant(begin), instant(end)))
-        store.certify([ref], "calib", ValidityRange(None, instant("2022-11-04")))
-
-    def test_another_detector_setup_kind_or_collection_overlaps_nothing(self, store: Store) -> None:
-        """Each has its own ranges."""
-        self.certified(store)
-        self.certified(store, product=samples.product(detector=1))
-        self.certified(store, product=samples.product(setup=Setup(mode="fast")))
-        self.certified(store, product=samples.product("dark"))
-        self.certified(store, "other")
-        assert len(list(store.list())) == 5
-
-    def test_products_are_certified_all_or_none(self, store: Store) -> None:
-        """The free one of two is not entered if the other overlaps."""
-        self.certified(store, product=samples.product(detector=1))
-        free, blocked = (store.put(samples.product(detector=detector), "run-2") for detector in (0, 1))
-        with pytest.raises(ValidityOverlap, match="a bias for detector 1 is already valid"):
-            store.certify([free, blocked], "calib", NIGHT)
-        assert [one.ref.detector for one in store.list()] == [1]
-        assert store.is_free("bias", 0, Setup(), "calib", NIGHT)
-
-    def test_two_products_for_one_place_overlap_each_other(self, store: Store) -> None:
-        """In one call as well."""
-        refs = [store.put(samples.product(seed=seed), "run-1") for seed in (0, 1)]
-        with pytest.raises(ValidityOverlap, match="a bias for detector 0 is already valid"):
-            store.certify(refs, "calib", NIGHT)
-        assert not list(store.list())
-
-    def test_what_is_not_in_the_store_is_not_certified(self, store: Store, tmp_path: Path) -> None:
-        """Nor anything with it."""
-        here = store.put(samples.product(), "run-1")
-        with self.open(tmp_path / "other") as other:
-            elsewhere = other.put(samples.product(detector=1), "run-1")
-        with pytest.raises(StoreError, match=r"bias of detector 1 .* is not in the store"):
-            store.certify([here, elsewhere], "calib", NIGHT)
-        assert not list(store.list())
-
-    def test_is_free_foretells_certify(self, store: Store) -> None:
-        """Before and after."""
-        assert store.is_free("bias", 0, Setup(), "calib", NIGHT)
-        self.certified(store)
-        assert not store.is_free("bias", 0, Setup(), "calib", NIGHT)
-        assert not store.is_free("bias", 0, Setup(), "calib", ALWAYS)
-        assert store.is_free("bias", 0, Setup(), "calib", NEXT)
-
-    def test_what_is_certified_is_listed_in_order_with_range_and_waiver(self, store: Store) -> None:
-        """By collection, kind, detector, setup and begin."""
-        self.certified(store, "b")
-        self.certified(store, "a", NEXT, samples.product("flat"))
-        self.certified(store, "a", NIGHT, samples.product("flat"))
-        dark = store.put(samples.product("dark"), "run-1")
-        store.certify([dark], "a", ALWAYS, unverified="ann: a trial")
-        every = list(store.list())
-        assert [(one.collection, one.ref.kind, one.valid) for one in every] == [
-            ("a", "dark", ALWAYS), ("a", "flat", NIGHT), ("a", "flat", NEXT), ("b", "bias", NIGHT)
-        ]
-        assert [one.unverified for one in every] == ["ann: a trial", "", "", ""]
-        assert every[0].certified == "2022-11-04T21:00:00.000000"
-        assert [one.ref.kind for one in store.list(kind="flat")] == ["flat", "flat"]
-        assert [one.ref.kind for one in store.list(collection="b")] == ["bias"]
-
     # -- reports -----------------------------------------------------------------------------------------------
 
     def test_a_report_is_kept_by_run_and_name_and_may_be_written_again(self, store: Store) -> None:
@@ -330,3 +251,7 @@ class StoreSuite:
         """Named."""
         with pytest.raises(StoreError, match=r"no report 'night.jsonl' of the run 'run-1'"):
             store.read_report("run-1", "night.jsonl")
+
+
+def _fail_after(_: object) -> NoReturn:
+    raise ZeroDivisionError("theirs")

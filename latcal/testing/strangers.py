@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from latcal.plugin import (
+    Amplifier,
+    Box,
     CalibrationType,
     CameraDescription,
     CameraType,
+    Detector,
     ExecutorType,
     Instrument,
     InstrumentType,
@@ -83,7 +86,9 @@ def _describe(_: Any, __: Instrument) -> CameraDescription:
 
 
 def _load() -> Instrument:
-    raise NotImplementedError("the eye is for reading recipes, not for planning them")
+    pixel = Box(0, 1, 0, 1)
+    amplifier = Amplifier("A", "A", pixel, pixel, pixel, gain=1.0, read_noise=5.0, saturation=60_000.0)
+    return Instrument("eye", (Detector(0, "retina", (amplifier,)),))
 
 
 def _build(_: Any) -> Part:
@@ -163,7 +168,7 @@ def latcal_reporters() -> Iterator[ReporterType]:
 
 @hookimpl
 def latcal_instruments() -> Iterator[InstrumentType]:
-    """Declare an instrument that is never loaded."""
+    """Declare an instrument that is planned for, and never exposed."""
     yield InstrumentType(name="eye", summary="One pixel", options=Nothing, load=_load)
 
 

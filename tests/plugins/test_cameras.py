@@ -1,3 +1,5 @@
+"""The cameras that come with latcal, by the suite that a stranger's must pass."""
+
 from __future__ import annotations
 
 import threading
@@ -7,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.time import Time
+from attrs import evolve
 
 from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
 from latcal.plugin import Camera, ExposureRequest, World
-from latcal.testing.cameras import CameraSuite, request, small_instrument
+from latcal.testing import CameraSuite
+from latcal.testing.cameras import request, small_instrument
 
 INSTRUMENT = small_instrument(detectors=2)
 REQUESTS = (request(0, detectors=(0, 1)), request(1, "dark", 15.0, discarded=True), request(2, "flat", 5.0, detectors=(1, 0)))
@@ -36,6 +40,15 @@ class TestSimulated(CameraSuite):
         return REQUESTS
 
 
+class TestSimulatedInRealTime(CameraSuite):
+    def open(self, folder: Path) -> Camera:
+        quick = evolve(world(folder), instrument=evolve(INSTRUMENT, readout_s=0.0), now=lambda: Time.now().tai)
+        return SimulatedCamera(SimulatedOptions(seed=3, clock="real"), quick)
+
+    def requests(self) -> Sequence[ExposureRequest]:
+        return [evolve(one, time_s=one.time_s / 1000) for one in REQUESTS]
+
+
 class TestReplay(CameraSuite):
     def open(self, folder: Path) -> Camera:
         frames = folder / "frames"
@@ -50,6 +63,9 @@ class TestReplay(CameraSuite):
 
     def requests(self) -> Sequence[ExposureRequest]:
         return REQUESTS
+
+    def long_request(self) -> None:
+        """What has been exposed takes no time."""
 
 
 def write(path: Path, wanted: ExposureRequest, key: int) -> None:

@@ -85,7 +85,12 @@ class ReplayCamera:
             return (f"{str(self._options.folder)!r} is not a folder (set camera.folder to where the frames are)",)
         missing = list(self._missing(requests))
         listed = [f"unclear frame {text}" for text in self.catalogue.unclear] if missing else []
-        return (*missing, *self._ambiguous(requests), *listed)
+        return (*self._unknown(requests), *missing, *self._ambiguous(requests), *listed)
+
+    def _unknown(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
+        known = {detector.id for detector in self.detectors}
+        asked = ((request.sequence, key) for request in requests for key in request.detectors if key not in known)
+        return dict.fromkeys(f"{name}: {key} is not a detector of {self._instrument.name}" for name, key in asked)
 
     def _missing(self, requests: tuple[ExposureRequest, ...]) -> Iterator[str]:
         given: set[int] = set()
