@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,8 +39,9 @@ def rate(
 
     ``R = sum(w D / t) / sum(w)`` with ``w = t^2 / (noise^2 + d t)``, d being the rate where it is positive, so that
     a long frame counts by what it knows. Samples are tested on ``z = (D - t R) / sigma``, from either side, never on
-    rates: the short frames would be half rejected. The first R is the median of the long frames. What is rejected is
-    grown within its frame.
+    rates: the short frames would be half rejected. The first R is the median of the long frames; as far as `t` times its
+    own error exceeds sigma, that error is the scale of the first test, or a long frame would be judged by what a short
+    one knows. What is rejected is grown within its frame.
 
     Parameters
     ----------
@@ -119,8 +121,9 @@ class _Darks:
         estimate, suspicious = self._plain(flat)
         values = flat[:, suspicious].astype(np.float64)
         current = self._first(values)
+        doubt = self._doubt(current)
         for _ in range(PASSES):
-            sigma = np.sqrt(self.floor[:, None] + self.times[:, None] * np.maximum(current, 0.0))
+            sigma = np.maximum(self._sigma(current), self.times[:, None] * doubt)
             kept = within_noise(values, self.times[:, None] * current, sigma, self.clip)
             flat_dropped[...] = False
             flat_dropped[:, suspicious] = np.isfinite(values) & ~kept
@@ -132,14 +135,29 @@ class _Darks:
             usable = np.isfinite(values) & ~flat_dropped[:, suspicious]
             better = self._estimate(values, usable)
             estimate.put(suspicious, better)
-            current = better.rate
+            current, doubt = better.rate, np.zeros(suspicious.size)
         return estimate, dropped
 
+    def _sigma(self, rate: Wide) -> Wide:
+        """Give the noise of each frame at pixels of these rates, (n, k) [electron]."""
+        noise: Wide = np.sqrt(self.floor[:, None] + self.times[:, None] * np.maximum(rate, 0.0))
+        return noise
+
+    def _doubt(self, first: Wide) -> Wide:
+        """Give the standard deviation of the first rate, (k,) [electron / s].
+
+        A median errs no more than half of what it is taken of does, so that the median of their errors is its scale; of
+        m that are alike its standard deviation is ``sqrt(pi / 2m)`` of theirs.
+        """
+        long = self._long()
+        errors = self._sigma(first)[long] / self.times[long, None]
+        doubt: Wide = min(1.0, math.sqrt(0.5 * math.pi / long.size)) * np.median(errors, axis=0)
+        return doubt
+
     def _long(self) -> NDArray[np.intp]:
-        """Give the frames that the first rate is taken from."""
-        order = np.argsort(-self.times, kind="stable")
-        enough = max(int(np.count_nonzero(self.times >= LONG * self.times.max())), FEWEST_LONG)
-        return order[:enough]
+        """Give the frames that the first rate is taken from: all that are as long as one of them."""
+        least = np.sort(self.times)[-min(FEWEST_LONG, self.times.size)]
+        return np.flatnonzero(self.times >= min(LONG * self.times.max(), least))
 
     def _first(self, values: Wide) -> Wide:
         """Give the median rate of the long frames; of all frames where these have no value."""

@@ -32,13 +32,13 @@ CROSSTALK = "Whether crosstalk is subtracted, where the instrument file has coef
 def above_zero(_: Any, attribute: Any, value: float) -> None:
     """Refuse an option that is not above zero: a validator of attrs."""
     if not value > 0:
-        raise ValueError(f"{value!r} is not above 0", f"write '{attribute.name}: {attribute.default!r}'")
+        raise ValueError(f"{value} is not above 0", f"write '{attribute.name}: {attribute.default}'")
 
 
 def not_below_zero(_: Any, attribute: Any, value: float) -> None:
     """Refuse an option that is below zero: a validator of attrs."""
     if not value >= 0:
-        raise ValueError(f"{value!r} is not at least 0", f"write '{attribute.name}: {attribute.default!r}'")
+        raise ValueError(f"{value} is not at least 0", f"write '{attribute.name}: {attribute.default}'")
 
 
 @frozen
