@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import pages
 import pytest
 
 import latcal
@@ -49,11 +50,19 @@ def yaml_that_starts_with(word: str) -> list[pytest.param]:
     return found
 
 
-@pytest.mark.parametrize("text", yaml_that_starts_with("latcal: 1"))
-def test_every_recipe_in_the_documentation_can_be_planned(text: str) -> None:
-    registry = latcal.load_plugins(extra=[the_plugin()])
-    plan = latcal.plan(latcal.read(text, "docs.yaml", registry), registry)
-    assert plan.steps
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        pytest.param(page, text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, (language, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8")))
+        if language == "yaml" and text.startswith("latcal: 1")
+    ],
+)
+def test_every_recipe_in_the_documentation_can_be_planned(page: Path, text: str, tmp_path: Path) -> None:
+    with pages.plugins(page, tmp_path) as shown:
+        registry = latcal.load_plugins(extra=shown)
+        assert latcal.plan(latcal.read(text, "docs.yaml", registry), registry).steps
 
 
 def test_every_yaml_in_the_documentation_is_one_that_is_tested() -> None:

@@ -96,20 +96,21 @@ def read_recipe(name: str, registry: Registry, settings: tuple[str, ...] = ()) -
     ------
     RecipeError
         If there is none, or with all that is wrong with it.
+    PluginError
+        If several plugins have one of that name.
     """
     from latcal.engine.reading import read
 
     path = Path(name)
     if not path.is_file():
-        found = (answer for _, answer in registry.hook("latcal_find_recipe", name=name))
-        path = next((answer for answer in found if answer is not None), path)
+        path = registry.find_recipe(name) or path
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise RecipeError([Problem("is not UTF-8 text", "save it as UTF-8", Where(name, line, 1))]) from error
     except OSError as error:
-        what = f"{name!r} is not a file that can be read, nor a recipe that a plugin has"
+        what = f"{name!r} is not a file that can be read, nor a recipe that a plugin has{registry.omission}"
         raise RecipeError([Problem(what, "see 'latcal recipe --help'")]) from error
     shown = name if Path(name).is_file() else path.name
     return read(text, shown, registry, settings=settings, folder=str(path.parent))
@@ -139,7 +140,7 @@ def reported(recipe: Recipe, registry: Registry) -> Recipe:
 
     if recipe.report:
         return recipe
-    return evolve(recipe, report=(Use("console", registry.get("reporter", "console").options()),))
+    return evolve(recipe, report=(Use("console", registry.defaults("reporter", "console")),))
 
 
 @contextmanager

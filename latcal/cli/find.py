@@ -64,7 +64,7 @@ def command(
             setup, instant = _reduced(registry, kind, taken.setup), taken.begin
         if kind not in registry.names("calibration") and not list(opened.list(kind)):
             raise RecipeError(
-                [Problem(f"no plugin declares the calibration {kind!r}", registry.suggestion("calibration", kind))]
+                [Problem(registry.absence("calibration", kind), registry.suggestion("calibration", kind))]
             )
         detectors = {one.ref.detector for one in opened.list(kind)} if detector is None else {detector}
         for number in sorted(detectors or {0}):

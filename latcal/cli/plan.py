@@ -105,8 +105,8 @@ def _describer(plan: Plan, registry: Registry) -> Callable[[Step], str]:
 
     named = registry.named("executor", plan.executor.use)
     world = World(plan.instrument, lambda: Time.now().tai, "plan", threading.Event(), Path())
-    executor = registry.call(named, named.declaration.open, plan.executor.options, world)
-    return lambda step: str(registry.call(named, executor.describe, step))
+    describe: Callable[[Step], str] = registry.open(named, plan.executor.options, world).describe
+    return describe
 
 
 def _rules(plan: Plan) -> Iterator[str]:

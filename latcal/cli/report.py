@@ -32,6 +32,8 @@ def command(ctx: click.Context, run: str, reporter: str, store: str, without: tu
     from latcal.engine.opening import tell_again
     from latcal.model.report import fold
 
+    if without:
+        load(without)  # it may name what is not there
     if Path(run).is_file():
         text, name = Path(run).read_text(encoding="utf-8", errors="replace"), run
     else:

@@ -61,7 +61,7 @@ class Agreement:
         for step in self.users.values():
             planned = self.plan.stages[step.stage]
             named = self.registry.named("calibration", step.kind)
-            waived = self.registry.call(named, named.declaration.unpinned, planned.stage.options)
+            waived = self.registry.ask(named, "unpinned", planned.stage.options)
             used = sources(step)
             if planned.stage.verify.collections:  # references that were asked for beside what this stage makes
                 waived = {**waived, step.kind: "verify.collections"}

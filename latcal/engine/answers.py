@@ -26,7 +26,7 @@ class Answer:
 
     function: Callable[[], Any] | None
     ended: threading.Event = field(factory=threading.Event, init=False)
-    error: LatcalError | None = field(default=None, init=False)
+    error: LatcalError | KeyboardInterrupt | None = field(default=None, init=False)
     _value: Any = field(default=None, init=False)
 
     def work(self) -> None:
@@ -35,7 +35,7 @@ class Answer:
         self.error = PluginError("the thread that asked broke off")
         try:
             self._value, self.error = function() if function else None, None
-        except LatcalError as error:
+        except (LatcalError, KeyboardInterrupt) as error:  # the latter of a plugin: it ends the run, not the thread
             self.error = error
         finally:
             self.ended.set()

@@ -161,9 +161,9 @@ class Asked:
         """Gather the frames of an exposure; one more than was asked for is enough to see that they are too many."""
         source = self._camera.distribution
         for given in each(source, call(source, getattr, self._camera.opened, "take"), request):
-            frame: Frame = expect(given, Frame, "take of the camera")
-            expect(frame.exposure, Exposure, "exposure of the camera's frame")
-            detector = expect(frame.detector, Detector, "detector of the camera's frame")
+            frame: Frame = expect(given, Frame, f"{source}: take of the camera")
+            expect(frame.exposure, Exposure, f"{source}: exposure of the camera's frame")
+            detector = expect(frame.detector, Detector, f"{source}: detector of the camera's frame")
             place = f"exposure {request.number}, detector {detector.name}"
             came.append(evolve(frame, raw=AskedPixels(frame.raw, source, place, self.limits.answer_s, self.stop)))
             if len(came) > len(request.detectors):

@@ -45,7 +45,7 @@ def of_stage(
         BudgetLine(
             planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note, one.more_of
         )
-        for one in registry.call(named, named.declaration.budget, outlook)
+        for one in registry.ask(named, "budget", outlook)
         if one.rule in outlook.limits
     )
 

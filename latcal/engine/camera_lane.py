@@ -26,7 +26,6 @@ from latcal.model.frames import SETUP_KEYS, AmplifierFrame, Frame
 from latcal.model.geometry import Preparation
 from latcal.model.steps import PlannedStage, Take
 from latcal.numerics import exposure as solving
-from latcal.plugin.calling import expect
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.protocols import CameraDescription, Store
 from latcal.plugin.registry import Registry
@@ -201,7 +200,7 @@ class CameraLane:
         for frame in frames:
             arrival.check_file(frame)
         for frame in frames:
-            stored: Frame = expect(self.store.ingest(frame), Frame, "ingest of the store")
+            stored = self.store.ingest(frame)
             sums[frame.detector.name] = stored.checksum
             for preparation in wanted:
                 parts = prepare(stored, preparation, ledger.scratch)

@@ -13,8 +13,10 @@ from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, PlannedStage, Verify, sources
 from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
-from latcal.plugin.declarations import CalibrationType, Options
-from latcal.plugin.protocols import CameraDescription
+from latcal.plugin.carrying import packed
+from latcal.plugin.contracts import Promised
+from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.protocols import CameraDescription, Task
 from latcal.plugin.registry import Registry
 
 
@@ -49,10 +51,13 @@ def before(
 def _sequence(
     recipe: Recipe, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
 ) -> Iterator[Problem]:
-    for key, known in (("filter", instrument.filters), ("grating", instrument.gratings)):
+    filters, whose = instrument.filters, instrument.name
+    if camera and camera.filters is not None:
+        filters, whose = camera.filters, f"the camera {recipe.camera.use!r}"
+    for key, known, of in (("filter", filters, whose), ("grating", instrument.gratings, instrument.name)):
         value = getattr(sequence, key)
         if value is not None and value not in known:
-            what = f"{value!r} is not a {key} of {instrument.name}"
+            what = f"{value!r} is not a {key} of {of}"
             yield _at(recipe, "sequences", sequence.name, key, what=what, hint=_among(value, known))
     path = ("sequences", sequence.name, "exposures")
     if camera and camera.images is not None and sequence.image not in camera.images:
@@ -96,23 +101,17 @@ def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: in
         words = " and ".join(sorted(str(setup) or "none" for setup in setups))
         what = f"frames of different setups ({words}) are not one {stage.kind}"
         yield _at(recipe, "stages", index, "frames", what=what, hint="write one stage for each setup")
-    for what, hint in registry.call(named, _faults, kind, sequences, stage.options):
+    for what, hint in registry.ask(named, "check", sequences, stage.options):
         yield _at(recipe, "stages", index, stage.verb, what=what, hint=hint)
     count = sum(len(sequence.exposures) for sequence in sequences)
     if stage.at_least is not None and stage.at_least > count:
         what = f"{stage.at_least} is more than the {count} exposures of its frames"
         yield _at(recipe, "stages", index, "at_least", what=what, hint=f"write at most {count}")
-    preparation = registry.call(named, kind.preparation, stage.options) or instrument.preparation
+    preparation = registry.ask(named, "preparation", stage.options) or instrument.preparation
     for key, models in (("serial", SERIAL_MODELS), ("parallel", PARALLEL_MODELS)):
         if getattr(preparation, key) not in models:
             what = f"{getattr(preparation, key)!r} is not a model of the {key} overscan"
             yield _at(recipe, "stages", index, "options", "overscan", what=what, hint=f"there is {', '.join(models)}")
-
-
-def _faults(kind: CalibrationType, sequences: tuple[Sequence, ...], options: Options) -> tuple[tuple[str, str], ...]:
-    """Give what a type finds wrong, each with a hint."""
-    faults = ((fault, "") if isinstance(fault, str) else fault for fault in kind.check(sequences, options))
-    return tuple((str(what), str(hint)) for what, hint in faults)
 
 
 def _keys(recipe: Recipe, kind: CalibrationType, index: int, stage: Stage) -> Iterator[Problem]:
@@ -143,10 +142,36 @@ def after(plan: Plan, registry: Registry) -> Iterator[Problem]:
     yield from _clashes(plan)
 
 
+def carried(plan: Plan, registry: Registry) -> None:
+    """See that what workers in other processes will be told to do can be told them.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be pickled.
+    """
+    if not registry.get("executor", plan.executor.use).pickles:
+        return
+    for step in plan.steps:
+        if isinstance(step, Build | Verify):
+            stage = plan.stages[step.stage].stage
+            named = registry.named("calibration", step.kind)
+            for name in _mapped(step, stage):
+                packed(Task(Promised.of(named, name), named.source), [stage.options])
+
+
+def _mapped(step: Build | Verify, stage: Stage) -> tuple[str, ...]:
+    """Give the functions of a calibration type that workers are told to call in a step."""
+    if isinstance(step, Build):
+        return ("build_amplifier",)
+    residuals = ("residual",) if "residuals" in stage.keep else ()
+    return () if stage.verify.waiver else ("measure", *residuals)
+
+
 def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Problem]:
     stage = plan.stages[step.stage].stage
     named = registry.named("calibration", step.kind)
-    missing = registry.call(named, named.declaration.needs, stage.options) - set(step.needs)
+    missing = registry.ask(named, "needs", stage.options) - set(step.needs)
     if isinstance(step, Build) or stage.verb == "check" or named.declaration.build_amplifier is None:
         for kind in sorted(missing):
             what = f"{step.kind} needs a {kind}, and nothing before it makes one"

@@ -41,7 +41,7 @@ def choose(problems: Problems, registry: Registry, kind: str, path: Path) -> Use
             problems.at_value((*path, "use"), f"{name!r} is not the name of a {kind}", f"there is {example}")
         return None
     if name not in registry.declarations[kind]:
-        what = f"no plugin declares the {kind} {name!r}"
+        what = registry.absence(kind, name)
         problems.at_value((*path, "use"), what, nearest(name, registry.names(kind)))
         return None
     options = {key: value for key, value in written.items() if key != "use"}

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from latcal.errors import Problem
 from latcal.model.geometry import Instrument
 from latcal.model.steps import Estimate, Take
-from latcal.plugin.calling import expect
 from latcal.plugin.protocols import CameraDescription, Store
 
 MARGIN = 1.1
@@ -36,7 +35,7 @@ def estimate(takes: Iterable[Take], instrument: Instrument, camera: CameraDescri
 
 def lack_of_room(takes: Iterable[Take], instrument: Instrument, raw_bytes: int, store: Store) -> Iterator[Problem]:
     """See that the exposures fit into the store, and the prepared frames into the scratch folder."""
-    room, size = expect(store.free_bytes(), int | None, "free_bytes of the store"), raw_bytes * MARGIN
+    room, size = store.free_bytes(), raw_bytes * MARGIN
     if room is not None and room < size:
         what = f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB"
         yield Problem(what, "make room", path="store")

@@ -10,7 +10,6 @@ from latcal.errors import PluginError, Problem
 from latcal.model.events import Kept
 from latcal.model.frames import Setup
 from latcal.model.steps import Certify, Plan, PlannedStage
-from latcal.plugin.calling import expect
 from latcal.plugin.protocols import Certification, Store
 
 Held = Mapping[int, tuple[Certification, ...]]
@@ -55,9 +54,8 @@ def occupancy(plan: Plan, step: Certify, setup: Setup, store: Store) -> Kept | t
 
 
 def _held(step: Certify, planned: PlannedStage, setup: Setup, store: Store) -> Held:
-    what, one = "list of the store", step.certificate
-    listed = expect(store.list(step.kind, one.into), Iterable, what)
-    mine = [entry for entry in (expect(item, Certification, what) for item in listed) if entry.ref.setup == setup]
+    one = step.certificate
+    mine = [entry for entry in store.list(step.kind, one.into) if entry.ref.setup == setup]
     return {
         detector: tuple(e for e in mine if e.ref.detector == detector and e.valid.overlaps(one.valid))
         for detector in planned.detectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve
 
@@ -49,8 +49,7 @@ def open_store(
     RecipeError
         If there is no such store, or an option is not one.
     """
-    store: Store = _opened("store", use, registry, options, World(instrument, now, "", threading.Event(), Path()))
-    return store
+    return cast("Store", _opened("store", use, registry, options, World(instrument, now, "", threading.Event(), Path())))
 
 
 def tell_again(events: Iterable[Event], use: str, registry: Registry, *, now: Clock = system_clock) -> None:
@@ -65,14 +64,13 @@ def tell_again(events: Iterable[Event], use: str, registry: Registry, *, now: Cl
     PluginError
         If it raises.
     """
-    source = registry.named("reporter", use).source
-    opened = _opened("reporter", use, registry, {}, World(None, now, "", threading.Event(), Path()))
-    with Guarded(opened, source):
+    reporter = _opened("reporter", use, registry, {}, World(None, now, "", threading.Event(), Path()))
+    with reporter:
         for event in events:
-            call_hook(source, opened.latcal_event, {"event": event})
+            call_hook(reporter.distribution, reporter.opened.latcal_event, {"event": event})
 
 
-def _opened(kind: str, use: str, registry: Registry, options: Mapping[str, Any], world: World) -> Any:
+def _opened(kind: str, use: str, registry: Registry, options: Mapping[str, Any], world: World) -> Guarded:
     named = registry.named(kind, use)
     try:
         plain = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
@@ -80,7 +78,7 @@ def _opened(kind: str, use: str, registry: Registry, options: Mapping[str, Any],
     except RecipeError as error:
         paths = (evolve(problem, path=f"{use}.{problem.path}".rstrip(".")) for problem in error.problems)
         raise RecipeError(paths) from error
-    return registry.call(named, named.declaration.open, typed, world)
+    return registry.open(named, typed, world)
 
 
 def parse_store(text: str) -> tuple[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from attrs import evolve, field, mutable
 
 from latcal.engine import budget, checking
 from latcal.engine.estimate import estimate
-from latcal.errors import Problem, RecipeError
+from latcal.errors import PluginError, Problem, RecipeError
 from latcal.model import rules as rule_language
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument, Preparation
@@ -78,9 +78,12 @@ def load_instrument(recipe: Recipe, registry: Registry) -> Instrument:
         return read_instrument(text, str(path))
     if name not in registry.names("instrument"):
         hint = registry.suggestion("instrument", name)
-        raise RecipeError([Problem(f"no plugin declares the instrument {name!r}", hint, where, "instrument")])
+        raise RecipeError([Problem(registry.absence("instrument", name), hint, where, "instrument")])
     named = registry.named("instrument", name)
-    instrument: Instrument = registry.call(named, named.declaration.load)
+    instrument: Instrument = registry.ask(named, "load")
+    if instrument.name != name:
+        what = f"load of the instrument {name!r} gave one called {instrument.name!r}"
+        raise PluginError(f"{named.source}: {what} (give both one name)")
     return instrument
 
 
@@ -180,12 +183,22 @@ def _sources(
     return sources
 
 
+def _needs(registry: Registry, named: Named, stage: Stage) -> frozenset[str]:
+    """Give the kinds of product that a type needs; see that they, and those that it pins, are declared."""
+    needs: frozenset[str] = registry.ask(named, "needs", stage.options)
+    for kinds, word in ((needs, "needs"), (named.declaration.pins, "pins")):
+        for kind in sorted(kinds - registry.declarations["calibration"].keys()):
+            what = f"{named.called(word)} name {kind!r}, and {registry.absence('calibration', kind)}"
+            raise PluginError(f"{named.source}: {what} ({registry.suggestion('calibration', kind)})")
+    return needs
+
+
 def _preparation(draft: _Draft, named: Named, stage: Stage) -> Preparation:
     """Say how the frames of a stage are prepared: crosstalk only where the instrument has coefficients of it."""
-    instrument, kind = draft.instrument, named.declaration
-    chosen = draft.registry.call(named, kind.preparation, stage.options) or instrument.preparation
+    instrument = draft.instrument
+    chosen = draft.registry.ask(named, "preparation", stage.options) or instrument.preparation
     crosstalk = any(chosen.on(detector).crosstalk for detector in instrument.detectors)
-    return evolve(chosen, crosstalk=crosstalk and draft.registry.call(named, kind.crosstalk, stage.options))
+    return evolve(chosen, crosstalk=crosstalk and draft.registry.ask(named, "crosstalk", stage.options))
 
 
 def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
@@ -207,7 +220,8 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
         at_least=stage.at_least or len(takes),
     )
     draft.stages.append(planned)
-    needs = _sources(draft, stage, registry.call(named, kind.needs, stage.options), whole)
+    wanted = _needs(registry, named, stage)
+    needs = _sources(draft, stage, wanted, whole)
     product: Source | None = None
     build = None
     if stage.verb != "check" and kind.build_amplifier is not None:
@@ -216,7 +230,6 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
         product = FromStep(build.id)
     elif stage.verb == "check":
         product = FromCollections(stage.collections)
-    wanted = registry.call(named, kind.needs, stage.options)
     beside = _sources(draft, stage, wanted, whole, stage.verify.collections)
     draft.steps.append(Verify(len(draft.steps), index, stage.kind, takes, beside, product))
     certificate = stage.certify or recipe.certify
@@ -229,7 +242,7 @@ def _remarks(draft: _Draft) -> Iterator[str]:
     """Say what a person should know of a plan: waivers that are not of a verification."""
     for planned in draft.stages:
         named = draft.registry.named("calibration", planned.stage.kind)
-        for kind, why in draft.registry.call(named, named.declaration.unpinned, planned.stage.options).items():
+        for kind, why in draft.registry.ask(named, "unpinned", planned.stage.options).items():
             yield f"stages.{planned.index}: a {kind} may be used with others than it was made with: {why}"
 
 
@@ -246,7 +259,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     """
     instrument = load_instrument(recipe, registry)
     camera = registry.named("camera", recipe.camera.use)
-    described = registry.call(camera, camera.declaration.describe, recipe.camera.options, instrument)
+    described = registry.ask(camera, "describe", recipe.camera.options, instrument)
     problems = list(checking.before(recipe, registry, instrument, described))
     if problems:
         raise RecipeError(problems)
@@ -268,11 +281,12 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     )
     problems = list(checking.after(planned, registry))
     for _, found in registry.hook("latcal_check_plan", plan=planned):
-        problems += list(found or ())
+        problems += found
     if problems:
         raise RecipeError(problems)
+    checking.carried(planned, registry)
     return planned
 
 
 def _default_executor(registry: Registry, name: str) -> Use:
-    return Use(name, registry.get("executor", name).options())
+    return Use(name, registry.defaults("executor", name))

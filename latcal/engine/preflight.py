@@ -11,7 +11,7 @@ from latcal.engine.agreement import Agreement
 from latcal.engine.asking import Asked
 from latcal.engine.estimate import estimate, lack_of_room
 from latcal.engine.occupancy import occupancy
-from latcal.errors import NotReady, Problem, ProductNotFound
+from latcal.errors import NotReady, PluginError, Problem, ProductNotFound
 from latcal.model.events import Kept, Resolved, ResolvedNeed
 from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
@@ -27,7 +27,7 @@ from latcal.model.steps import (
     Verify,
     sources,
 )
-from latcal.plugin.calling import bare, expect
+from latcal.plugin.calling import bare
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.protocols import Store
 from latcal.plugin.registry import Registry
@@ -112,23 +112,19 @@ class _Preflight:
         """What these cost."""
         use = self.plan.recipe.camera
         named = self.registry.named("camera", use.use)
-        described = self.registry.call(named, named.declaration.describe, use.options, self.plan.instrument)
+        described = self.registry.ask(named, "describe", use.options, self.plan.instrument)
         return estimate(self.takes, self.plan.instrument, described)
 
     def _camera_problems(self) -> Iterator[Problem]:
         """Ask the camera what of the exposures it cannot take, and in which setup each would come."""
         asked = {step.id: self._request(step) for step in self.plan.steps if isinstance(step, Take)}
-        told = _texts(self.camera.problems(tuple(asked[take.id] for take in self.takes)), "problems")
+        told = self.camera.problems(tuple(asked[take.id] for take in self.takes))
         yield from (self.plan.recipe.problem("camera", what=text) for text in told)
         for take, one in asked.items():
-            self.setups[take] = one.setup if told else self._foreseen(one)
+            self.setups[take] = one.setup if told else self.camera.setup(one)
 
     def _request(self, take: Take) -> ExposureRequest:
         return request(self.plan, take, take.index, take.time_s or 0.0)
-
-    def _foreseen(self, asked: ExposureRequest) -> Setup:
-        setup: Setup = expect(self.camera.setup(asked), Setup, "setup of the camera")
-        return setup
 
     def _at(self, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
         return self.plan.recipe.problem("stages", stage, *keys, what=what, hint=hint)
@@ -180,6 +176,9 @@ class _Preflight:
             except ProductNotFound as error:
                 yield self._at(step.stage, what=str(error))
                 continue
+            if (ref.kind, ref.detector) != (kind, detector):
+                whose = self.registry.named("store", self.plan.recipe.store.use).source
+                raise PluginError(f"{whose}: find of the store gave {ref}, asked for a {kind} for detector {detector}")
             earlier = self.found.setdefault((step.id, kind, detector), ref)
             if earlier != ref:
                 what = f"{earlier} and {ref} were found for one need"
@@ -191,7 +190,7 @@ class _Preflight:
             if isinstance(step, Certify) and step.certificate.occupied == occupied:
                 take = self.plan.stage_takes(step.stage)[0]
                 if take.id not in self.setups:
-                    self.setups[take.id] = self._foreseen(self._request(take))
+                    self.setups[take.id] = self.camera.setup(self._request(take))
                 setup = self.setups[take.id].only(self._kind(step.kind).setup)
                 answer = occupancy(self.plan, step, setup, self.store)
                 if isinstance(answer, Kept):
@@ -208,12 +207,6 @@ class _Preflight:
                 self.found.update({(step.id, kind, ref.detector): ref for ref in kept.refs if ref.detector in mine})
 
 
-def _texts(answer: object, what: str) -> tuple[str, ...]:
-    """Give the texts that a camera answers with."""
-    texts = tuple(expect(answer, list | tuple, f"{what} of the camera"))
-    return tuple(expect(text, str, f"{what} of the camera") for text in texts)
-
-
 def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Time) -> Resolution:
     """Ask everything at once.
 
@@ -225,7 +218,7 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Ti
     asking = _Preflight(plan, registry, store, camera, now)
     problems = list(asking.ask())
     for _, answer in registry.hook("latcal_preflight", plan=plan, store=bare(store), camera=camera.bare):
-        problems += list(answer or ())
+        problems += answer
     if problems:
         raise NotReady(dict.fromkeys(problems))
     stages = {step.id: step.stage for step in plan.steps if isinstance(step, Build | Verify)}
@@ -240,5 +233,5 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Ti
         kept=asking.kept,
         takes=frozenset(take.id for take in asking.takes),
         estimate=asking.estimate,
-        remarks=_texts(camera.remarks(), "remarks"),
+        remarks=tuple(camera.remarks()),
     )

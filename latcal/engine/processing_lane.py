@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
+from latcal.engine.assembling import assembled
 from latcal.engine.judging import judge, numbers, report_files, waived
 from latcal.engine.ledger import INTERRUPTED, Ledger, Made
+from latcal.engine.mapping import mapped
 from latcal.engine.work import Needs, Work
-from latcal.errors import BuildError, LatcalError, PluginError
+from latcal.errors import LatcalError, PluginError
 from latcal.model.events import (
     Built,
     Certified,
@@ -21,30 +23,15 @@ from latcal.model.events import (
     Status,
 )
 from latcal.model.geometry import Detector
+from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement
 from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
-from latcal.plugin.calling import Guarded, each, expect
+from latcal.plugin.calling import Guarded
 from latcal.plugin.declarations import Named
-from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Part
-from latcal.plugin.protocols import Task
+from latcal.plugin.inputs import AmplifierInputs, Part
 from latcal.plugin.registry import Registry
-
-
-@frozen
-class _Measure:
-    """Measure one exposure on one amplifier, and say where each number belongs."""
-
-    measure: Callable[[AmplifierInputs], Any]
-
-    @property
-    def __name__(self) -> str:
-        return getattr(self.measure, "__name__", "measure")
-
-    def __call__(self, inputs: AmplifierInputs) -> tuple[Measurement, ...]:
-        at = (inputs.frames[0].exposure.id, inputs.detector.name, inputs.amplifier.name)
-        return tuple(evolve(m, exposure=at[0], detector=at[1], amplifier=at[2]) for m in self.measure(inputs))
 
 
 @define(eq=False)
@@ -107,24 +94,8 @@ class ProcessingLane:
                 self._certify(step)
         return Status.DONE, "", 0
 
-    def _map(
-        self, function: Callable[[AmplifierInputs], Any], named: Named, items: Iterator[AmplifierInputs]
-    ) -> Iterator[Any]:
-        task = Task(function, named.source)
-        for result in each(self.executor.distribution, self.executor.opened.map, task, items):
-            if self.ledger.stop.is_set():
-                raise BuildError(INTERRUPTED)
-            yield result
-
-    def _assembled(self, named: Named, inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
-        """Assemble a product; see that it is one, in a unit that is one."""
-        from astropy.units import Unit
-
-        product = self.registry.call(named, named.declaration.assemble, inputs, parts)
-        if not isinstance(product, Product):
-            raise PluginError(f"{named.source}: assemble of {inputs.kind} gave {product!r}, which is not a Product")
-        self.registry.call(named, Unit, product.unit)
-        return product
+    def _map(self, name: str, named: Named, items: Iterator[AmplifierInputs]) -> Iterator[Any]:
+        return mapped(self.executor, named, name, items, self.ledger.stop)
 
     def _next(self, results: Iterator[Part], detector: Detector) -> tuple[Part, ...]:
         """Take the parts of one detector, one per amplifier."""
@@ -139,14 +110,14 @@ class ProcessingLane:
         named = self.registry.named("calibration", step.kind)
         takes, needs = self.work.arrived(step), self.work.needed(step)
         items = self.work.amplifiers(planned, needs, [takes], internal=True)
-        results: Iterator[Part] = self._map(named.declaration.build_amplifier, named, items)
+        results: Iterator[Part] = self._map("build_amplifier", named, items)
         refs: dict[int, ProductRef] = {}
         parts: dict[int, Mapping[str, AmplifierProduct]] = {}
         for detector in self.work.detectors(planned):
             inputs = self.work.detector_inputs(step, planned, detector, takes, needs)
             mine = self._next(results, detector)
-            product = self._assembled(named, inputs, mine)
-            ref = expect(self.work.store.put(product, self.ledger.run), ProductRef, "put of the store")
+            product = assembled(self.registry, named, inputs, mine)
+            ref = self.work.store.put(product, self.ledger.run)
             refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
         with self.ledger.changing():
             self.ledger.made[step.id] = Made(refs, parts)
@@ -162,11 +133,11 @@ class ProcessingLane:
             return verdict
         items = self.work.exposures(planned, needs, takes)
         measured = self.work.blank(planned, takes)
-        found = [m for result in self._map(_Measure(named.declaration.measure), named, items) for m in result]
-        measured = self.registry.call(named, measured.extended, found)
+        found = [m for result in self._map("measure", named, items) for m in result]
+        measured = _extended(named, "measure", measured, found)
         products = self._products(step, needs)
-        summary = self.registry.call(named, named.declaration.summarise, measured, products)
-        measured = self.registry.call(named, measured.extended, summary)
+        summary = self.registry.ask(named, "summarise", measured, products)
+        measured = _extended(named, "summarise", measured, summary)
         frames = {kind: ref.frames for by_kind in needs.values() for kind, (ref, _) in by_kind.items()}
         verdict = waived(planned, measured)
         if planned.rules:
@@ -189,13 +160,13 @@ class ProcessingLane:
     def _keep(self, step: Verify, planned: PlannedStage, named: Named, takes: tuple[int, ...], needs: Needs) -> None:
         """Keep the images that were measured, as products of their own, one per exposure and detector."""
         items = self.work.exposures(planned, needs, takes)
-        results: Iterator[Part] = self._map(named.declaration.residual, named, items)
+        results: Iterator[Part] = self._map("residual", named, items)
         for take in takes:
             for detector in self.work.detectors(planned):
                 build = Build(step.id, step.stage, step.kind, step.takes, step.needs)
                 inputs = self.work.detector_inputs(build, planned, detector, (take,), needs)
                 mine = self._next(results, detector)
-                product = self._assembled(named, inputs, mine)
+                product = assembled(self.registry, named, inputs, mine)
                 exposure = self.ledger.exposures[take].id
                 kept = evolve(product, kind=f"{step.kind}_residual", exposure=exposure, pins={})
                 self.work.store.put(kept, self.ledger.run)
@@ -221,6 +192,15 @@ class ProcessingLane:
             parts = [self.ledger.prepared.pop(key) for key in gone if (key[0], preparation) not in later]
         for path in {frame.pixels.path for by_amplifier in parts for frame in by_amplifier.values()}:
             Path(path).unlink(missing_ok=True)
+
+
+def _extended(named: Named, function: str, measured: Measurements, found: Iterable[Measurement]) -> Measurements:
+    """Add what a function of a calibration type measured, each number in its place."""
+    try:
+        return measured.extended(found)
+    except ValueError as error:
+        what = f"{named.called(function)} gave a measurement that has no place: {error}"
+        raise PluginError(f"{named.source}: {what}") from error
 
 
 def refusal(verdict: Verdict) -> str:

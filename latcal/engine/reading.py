@@ -139,7 +139,7 @@ def _meaning(
             rules[kind] = stages.read_rules(problems, ("rules", kind), written, registry.get("calibration", kind))
         else:
             hint = nearest(kind, registry.names("calibration"))
-            problems.at_key(("rules", kind), f"no plugin declares the calibration {kind!r}", hint)
+            problems.at_key(("rules", kind), registry.absence("calibration", kind), hint)
     calibrations = registry.declarations["calibration"].values()
     context = stages.Context(
         problems=problems,
@@ -187,14 +187,14 @@ def _limits(shape: LimitsShape | None) -> TimeLimits:
 def _check_instrument(problems: Problems, registry: Registry, name: str) -> None:
     known = registry.names("instrument")
     if not (name in known or "/" in name or name.endswith((".yaml", ".yml"))):
-        problems.at_value(("instrument",), f"no plugin declares the instrument {name!r}", nearest(name, known))
+        problems.at_value(("instrument",), registry.absence("instrument", name), nearest(name, known))
 
 
 def _sequences(context: stages.Context) -> dict[str, Sequence]:
     sequences = {}
     for name, one in context.sequences.items():
         if one.image not in context.images:
-            what = f"no calibration consumes {one.image!r}"
+            what = f"no calibration consumes {one.image!r}{context.registry.omission}"
             context.problems.at_value(("sequences", name, "image"), what, nearest(one.image, context.images))
         sequences[name] = Sequence(name, one.image, one.exposures, one.discard, one.filter, one.grating)
     return sequences
@@ -212,12 +212,12 @@ def _expanded(tree: Tree, name: str, registry: Registry) -> Recipe:
     problems.stop()
     if shape.procedure not in registry.declarations["procedure"]:
         hint = nearest(shape.procedure, registry.names("procedure"))
-        problems.at_value(("procedure",), f"no plugin declares the procedure {shape.procedure!r}", hint)
+        problems.at_value(("procedure",), registry.absence("procedure", shape.procedure), hint)
         problems.stop()
     options = read_options(problems, registry, "procedure", shape.procedure, ("config",), shape.config)
     problems.stop()
     named = registry.named("procedure", shape.procedure)
-    text = _expansion(named, registry.call(named, named.declaration.expand, options))
+    text = _expansion(named, registry.ask(named, "expand", options))
     called = f"{name} (expanded)"
     return evolve(_recipe(compose(text, called), called, registry), name=name)
 

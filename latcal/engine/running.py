@@ -6,7 +6,7 @@ import multiprocessing
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -40,7 +40,7 @@ from latcal.model.recipe import Use
 from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Step, Take
 from latcal.model.validity import stamp
-from latcal.plugin.calling import Guarded, call_hook, expect
+from latcal.plugin.calling import Guarded, call_hook
 from latcal.plugin.protocols import CameraDescription, Store, World
 from latcal.plugin.registry import Registry
 
@@ -60,9 +60,7 @@ JOURNAL = "events.jsonl"
 class _Listeners:
     """Those who hear the events: hooks of plugins, and the reporters of this run."""
 
-    registry: Registry
-    extra: list[tuple[Any, str]]
-    deaf: list[Callable[..., Any]] = field(factory=list)
+    hearing: list[tuple[str, Callable[..., Any]]]
     journal: list[str] = field(factory=list)
 
     def tell(self, event: Event) -> Iterator[Event]:
@@ -70,13 +68,14 @@ class _Listeners:
         self.journal.append(to_json(event))
         yield event
         notes = []
-        for name, function in self.registry.implementations("latcal_event", *self.extra):
-            if function not in self.deaf:
-                try:
-                    call_hook(name, function, {"event": event})
-                except LatcalError as error:
-                    self.deaf.append(function)
-                    notes.append(Noted(f"the reporter {error}; it hears no more of this run"))
+        for listener in tuple(self.hearing):
+            name, function = listener
+            try:
+                call_hook(name, function, {"event": event})
+            except LatcalError as error:
+                self.hearing.remove(listener)
+                words = " ".join(str(error).split()).removeprefix(f"{name}: ")
+                notes.append(Noted(f"the reporter {name}: {words}; it hears no more of this run"))
         for note in notes:
             yield from self.tell(note)
 
@@ -86,14 +85,12 @@ def _open(stack: ExitStack, registry: Registry, kind: str, use: Use, world: Worl
 
 
 def _guarded(registry: Registry, kind: str, use: Use, world: World) -> Guarded:
-    named = registry.named(kind, use.use)
-    return Guarded(registry.call(named, named.declaration.open, use.options, world), named.source)
+    return registry.open(registry.named(kind, use.use), use.options, world)
 
 
 def _describe(plan: Plan, registry: Registry) -> CameraDescription | None:
     named = registry.named("camera", plan.recipe.camera.use)
-    found = registry.call(named, named.declaration.describe, plan.recipe.camera.options, plan.instrument)
-    described: CameraDescription | None = expect(found, CameraDescription | None, "describe of the camera")
+    described: CameraDescription | None = registry.ask(named, "describe", plan.recipe.camera.options, plan.instrument)
     return described
 
 
@@ -155,7 +152,7 @@ def _numbers(plan: Plan, wanted: frozenset[int], store: Store, now: Time) -> dic
     """Reserve an exposure id for every Take that is wanted, of the observing day on which the run begins."""
     takes = len(wanted)
     day = observing_day(now, plan.instrument.rollover_h)
-    numbers = tuple(expect(store.reserve(day, takes), Iterable, "reserve of the store")) if takes else ()
+    numbers = store.reserve(day, takes) if takes else range(0)
     if len(numbers) != takes:
         raise StoreError(f"the store reserved {len(numbers)} exposure ids of {day}, not {takes}")
     return dict(zip(sorted(wanted), numbers, strict=True))
@@ -237,8 +234,11 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
         camera = _open_camera(stack, plan, registry, world)
         resolution = preflight.resolve(plan, registry, store, camera, began)
-        reporters = [(_open(stack, registry, "reporter", use, world), use.use) for use in plan.recipe.report]
-        listeners = _Listeners(registry, [(guarded.opened, word) for guarded, word in reporters])
+        executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
+        numbers = _numbers(plan, resolution.takes, store, began)
+        reporters = [_open(stack, registry, "reporter", use, world) for use in plan.recipe.report]
+        extra = [(guarded.opened, guarded.distribution) for guarded in reporters]
+        listeners = _Listeners(registry.implementations("latcal_event", *extra))
         stack.push(_keep_journal(store, run, listeners.journal))
         opening: list[Event] = [
             _started(plan, resolution, run, now),
@@ -248,14 +248,13 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         ]
         for event in opening:
             yield from listeners.tell(event)
-        executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
         ledger = Ledger(
             plan=plan,
             run=run,
             now=now,
             stop=stop,
             scratch=world.scratch,
-            numbers=_numbers(plan, resolution.takes, store, began),
+            numbers=numbers,
             kept=resolution.kept,
             resolved={(need.step, need.kind, need.detector): need.ref for need in resolution.event.needs},
             setups=resolution.setups,

@@ -129,7 +129,7 @@ def _verb(context: Context, path: Path, shape: StageShape) -> str:
 def _kind(context: Context, path: Path, verb: str, name: str) -> CalibrationType | None:
     known = context.registry.declarations["calibration"]
     if name not in known:
-        what = f"no plugin {verb}s {name!r}"
+        what = f"no plugin {verb}s {name!r}{context.registry.omission}"
         context.problems.at_value((*path, verb), what, nearest(name, known))
         return None
     kind: CalibrationType = known[name].declaration

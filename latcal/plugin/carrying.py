@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from latcal.errors import LatcalError, PluginError
+from latcal.errors import LatcalError, NotReady, PluginError, RecipeError
 from latcal.plugin.calling import call
 from latcal.plugin.protocols import Task
 
@@ -34,6 +34,8 @@ def outcome_of(packet: bytes) -> bytes:
         results = [task(item) for item in items]
         what, hint = f"{name} gave what cannot be sent back from another process", "give arrays and plain values"
         return bytes(_or_say(distribution, what, hint, _dumped, results))
+    except KeyboardInterrupt as interrupt:  # of the plugin, since a terminal's does not come here: it ends the run
+        return pickle.dumps(interrupt)
     except LatcalError as error:
         return pickle.dumps(_portable(distribution, error))
 
@@ -46,8 +48,8 @@ def results_of(outcome: bytes) -> list[Any]:
     LatcalError
         What the task raised, of its own type if it is one of latcal's and can be pickled.
     """
-    results: list[Any] | LatcalError = pickle.loads(outcome)  # noqa: S301 - of our own worker
-    if isinstance(results, LatcalError):
+    results: list[Any] | BaseException = pickle.loads(outcome)  # noqa: S301 - of our own worker
+    if isinstance(results, BaseException):
         raise results
     return results
 
@@ -62,11 +64,13 @@ def _or_say(distribution: str, what: str, hint: str, function: Callable[..., Any
 
 
 def _portable(distribution: str, error: LatcalError) -> LatcalError:
-    """Give an error that arrives as it was sent, with the same words."""
+    """Give an error that arrives as it was sent; or the error of latcal that it is a kind of, with the same words."""
     try:
         call(distribution, lambda: pickle.loads(pickle.dumps(error)))  # noqa: S301 - made on the spot
     except LatcalError:
-        return PluginError(f"{distribution}: {type(error).__name__}: {error}")
+        ours = next(kind for kind in type(error).__mro__ if kind.__module__ == LatcalError.__module__)
+        portable: LatcalError = ours(error.problems if isinstance(error, (NotReady, RecipeError)) else str(error))
+        return portable
     return error
 
 

@@ -63,9 +63,17 @@ class StoreType(Declaration):
 
 @frozen(kw_only=True)
 class ExecutorType(Declaration):
-    """A kind of executor; ``open(options, world)`` gives an `Executor`."""
+    """A kind of executor; ``open(options, world)`` gives an `Executor`.
+
+    Parameters
+    ----------
+    pickles : bool
+        Whether tasks, items and results are pickled, since its workers are other processes. Planning sees to it that
+        tasks can be: before an exposure is taken, and not after.
+    """
 
     open: Callable[[Options, World], Executor]
+    pickles: bool = False
 
 
 @frozen(kw_only=True)
@@ -177,14 +185,19 @@ class CalibrationType(Declaration):
 
 @frozen
 class Named:
-    """A declaration, and the plugin and distribution that it comes from."""
+    """A declaration and its kind, and the plugin and distribution that it comes from."""
 
     declaration: Any
     plugin: str
     distribution: str
     version: str
+    kind: str
 
     @property
     def source(self) -> str:
         """Distribution and version, as messages name them."""
         return f"{self.distribution} {self.version}".strip()
+
+    def called(self, function: str) -> str:
+        """Give what messages call one of its functions."""
+        return f"{function} of the {self.kind} {self.declaration.name!r}"

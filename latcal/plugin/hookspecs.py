@@ -148,7 +148,9 @@ def latcal_reporters() -> Iterable[ReporterType]:
 def latcal_find_recipe(name: str) -> Path | None:
     """Find a recipe that is named, not given as a path.
 
-    Called when a recipe is named; the first path wins. It finds a text and decides nothing about a certificate.
+    Called when a recipe is named, of every plugin, in the order of their names. Give the path of a file, or None. One
+    path at most: two plugins with a recipe of one name are a `PluginError` that names both, since which of them runs
+    must not depend on what else is installed.
 
     Examples
     --------

@@ -1,35 +1,27 @@
-"""Find plugins, join what they declare by name, and call them through one function."""
+"""Join what plugins declare by name, and call them: what is installed, once it is loaded."""
 
 from __future__ import annotations
 
 import difflib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import attrs
 import pluggy
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from latcal.errors import PluginError, Problem, RecipeError
 from latcal.plugin import hookspecs
-from latcal.plugin.calling import call, call_hook
-from latcal.plugin.declarations import Declaration, Named
+from latcal.plugin.calling import Guarded, ask, call_hook, insist
+from latcal.plugin.contracts import FUNCTIONS, HOOKS, METHODS
+from latcal.plugin.declarations import Named
+from latcal.plugin.discovery import GROUP, Source, find_plugins, import_plugin
+from latcal.plugin.joining import join
+from latcal.plugin.promises import anything, article
+from latcal.plugin.validation import hook_faults, refuse
 
-GROUP = "latcal"
 NUMERICAL = ("astropy", "numpy")
-
-
-@frozen
-class Source:
-    """A plugin: the name it is registered by, its distribution and version."""
-
-    plugin: str
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}".strip()
 
 
 @frozen
@@ -40,11 +32,14 @@ class Registry:
     ----------
     sources : mapping of str to Source
         By registered name, ``distribution:entry``.
+    left_out : tuple of str
+        Plugins and distributions that are there and were not wanted.
     """
 
     manager: pluggy.PluginManager
     sources: Mapping[str, Source]
     declarations: Mapping[str, Mapping[str, Named]]
+    left_out: tuple[str, ...] = field(default=())
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Give the names declared of a kind, in order."""
@@ -61,7 +56,16 @@ class Registry:
         known = self.declarations[kind]
         if name in known:
             return known[name]
-        raise RecipeError([Problem(f"no plugin declares the {kind} {name!r}", self.suggestion(kind, name))])
+        raise RecipeError([Problem(self.absence(kind, name), self.suggestion(kind, name))])
+
+    def absence(self, kind: str, name: str) -> str:
+        """Say that nothing of a name is declared."""
+        return f"no plugin declares the {kind} {name!r}{self.omission}"
+
+    @property
+    def omission(self) -> str:
+        """What to add where something is not there: that it may have been left out."""
+        return f", {' and '.join(self.left_out)} being left out by --without" if self.left_out else ""
 
     def suggestion(self, kind: str, name: str) -> str:
         """Say which declared name is meant, or list them."""
@@ -73,9 +77,53 @@ class Registry:
         """Give the declaration of a name; raises as `named` does."""
         return self.named(kind, name).declaration
 
-    def call(self, named: Named, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function of a declaration, as `latcal.plugin.calling.call` says."""
-        return call(f"{named.distribution} {named.version}".strip(), function, *args, **kwargs)
+    def ask(self, named: Named, function: str, *args: Any) -> Any:
+        """Call a function of a declaration by its name, as `latcal.plugin.calling.ask` says."""
+        gives = FUNCTIONS[named.kind][function].gives
+        return ask(named.source, named.called(function), gives, getattr(named.declaration, function), *args)
+
+    def open(self, named: Named, options: Any, world: Any) -> Guarded:
+        """Open a camera, store, executor or reporter; its methods are called, and what they give is looked at."""
+        return Guarded(self.ask(named, "open", options, world), named.source, named.kind, METHODS[named.kind])
+
+    def find_recipe(self, name: str) -> Path | None:
+        """Give the path of a recipe that a plugin has; None if none has it.
+
+        Raises
+        ------
+        PluginError
+            If several have it: which one runs must not depend on what is installed beside it. Or if it is not there.
+        """
+        found: list[tuple[Source, Path]] = []
+        for source, function in self.implementers("latcal_find_recipe"):
+            path = call_hook(str(source), function, {"name": name}, HOOKS["latcal_find_recipe"])
+            if path is not None and not path.is_file():
+                raise PluginError(f"{source}: latcal_find_recipe gave {str(path)!r} for {name!r}, which is not a file")
+            found += [(source, path)] if path is not None else []
+        if len(found) > 1:
+            whose = " and ".join(f"{source.plugin} ({source})" for source, _ in found)
+            outs = " or ".join(f"--without {source.plugin}" for source, _ in reversed(found) if source.version)
+            way_out = f"give the path of one, or run with {outs}" if outs else "give the path of one"
+            raise PluginError(f"two plugins have a recipe {name!r}: {whose} ({way_out})")
+        return found[0][1] if found else None
+
+    def defaults(self, kind: str, name: str) -> Any:
+        """Give the options of a declaration that no recipe wrote.
+
+        Raises
+        ------
+        RecipeError
+            If there is no such declaration, or one of its options has no default.
+        """
+        if name not in self.declarations[kind]:
+            hint = f"name {article(kind)}; there is {', '.join(self.names(kind)) or 'none'}"
+            raise RecipeError([Problem(self.absence(kind, name), hint)])
+        named = self.named(kind, name)
+        try:
+            return ask(named.source, named.called("options"), anything, named.declaration.options)
+        except PluginError as error:
+            what = f"the {kind} {name!r} has options without a default"
+            raise RecipeError([Problem(what, f"name {article(kind)}, and write them")]) from error
 
     def hook(self, name: str, /, *extra: tuple[Any, str], **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call a hook implementation by implementation, sorted by plugin name; give each one's answer as it comes.
@@ -91,70 +139,33 @@ class Registry:
             From the implementation that raised; iterate with care if the others are to be called all the same.
         """
         for plugin, function in self.implementations(name, *extra):
-            yield plugin, call_hook(plugin, function, arguments)
+            yield plugin, call_hook(plugin, function, arguments, HOOKS[name])
 
     def implementations(self, name: str, *extra: tuple[Any, str]) -> list[tuple[str, Callable[..., Any]]]:
         """List who implements a hook, sorted by plugin name, with the source's words for messages."""
-        found = [
-            (one.plugin_name, str(self.sources[one.plugin_name]), one.function)
-            for one in getattr(self.manager.hook, name).get_hookimpls()
-        ]
-        found.sort(key=lambda entry: entry[0])
-        found += [(word, word, getattr(plugin, name)) for plugin, word in extra if hasattr(plugin, name)]
-        return [(word, function) for _, word, function in found]
+        found = [(str(source), function) for source, function in self.implementers(name)]
+        return found + [(word, getattr(plugin, name)) for plugin, word in extra if hasattr(plugin, name)]
+
+    def implementers(self, name: str) -> list[tuple[Source, Callable[..., Any]]]:
+        """List the plugins that implement a hook, sorted by their names."""
+        found = sorted(getattr(self.manager.hook, name).get_hookimpls(), key=lambda one: one.plugin_name)
+        return [(self.sources[one.plugin_name], one.function) for one in found]
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version by distribution: of the plugins, and of what the numbers come out of."""
-        plugins = {source.distribution: source.version for source in sorted(self.sources.values(), key=str)}
+        """Version by distribution: of the plugins, what was left out of them, and of what the numbers come out of."""
+        plugins = {}
+        for source in sorted(self.sources.values(), key=str):
+            parts = [plugin.partition(":") for plugin in self.left_out]
+            out = ", ".join(entry for name, _, entry in parts if entry and name == source.distribution)
+            plugins[source.distribution] = f"{source.version} without {out}" if out else source.version
         return {**plugins, **{name: importlib.metadata.version(name) for name in NUMERICAL}}
 
 
-def _entry_points() -> list[tuple[Source, importlib.metadata.EntryPoint]]:
-    """List the entry points of the group over all distributions, sorted by name."""
-    found: dict[tuple[str, str], tuple[Source, importlib.metadata.EntryPoint]] = {}
-    for distribution in importlib.metadata.distributions():
-        name, version = distribution.metadata["Name"], distribution.version
-        for point in distribution.entry_points.select(group=GROUP):
-            source = Source(f"{name}:{point.name}", name, version)
-            found.setdefault((source.plugin, point.value), (source, point))
-    return [found[key] for key in sorted(found)]
-
-
-def _plugins(without: frozenset[str], extra: Iterable[object]) -> Iterator[tuple[Source, Any]]:
-    known = set()
-    for source, point in _entry_points():
-        known |= {source.plugin, source.distribution}
-        if not {source.plugin, source.distribution} & without:
-            try:
-                plugin = call(str(source), point.load)
-            except PluginError as error:  # no warning: a plugin that does not import stops the program
-                cause = error.__cause__
-                raise PluginError(
-                    f"{source}: entry point {point.name!r} does not import: {type(cause).__name__}: {cause} "
-                    f"(mend or remove {source.distribution}, or run with --without {source.plugin})"
-                ) from cause
-            yield source, plugin
-    if without - known:
-        missing = sorted(without - known)[0]
-        raise PluginError(f"--without {missing}: no such plugin or distribution is installed (see 'latcal plugins')")
-    for number, plugin in enumerate(extra, 1):
+def _extra(plugins: Iterable[object]) -> Iterator[tuple[Source, Any]]:
+    for number, plugin in enumerate(plugins, 1):
         name = getattr(plugin, "__name__", type(plugin).__name__)
         yield Source(f"extra:{name}:{number}", f"extra:{name}", ""), plugin
-
-
-def _check(kind: str, cls: type, named: Named) -> None:
-    """Refuse a declaration that is not one: wrong class, options without help."""
-    one, source = named.declaration, f"{named.distribution} {named.version}".strip()
-    if not isinstance(one, Declaration) or not isinstance(one, cls):
-        raise PluginError(f"{source}: {named.plugin} declares {one!r} as a {kind}, which is not a {cls.__name__}")
-    if not (isinstance(one.name, str) and one.name.replace("_", "a").isalnum()):
-        raise PluginError(f"{source}: {one.name!r} is not a name for a {kind} (letters, digits and _)")
-    if not attrs.has(one.options):
-        raise PluginError(f"{source}: options of the {kind} {one.name!r} is not an attrs class")
-    silent = [f.name for f in attrs.fields(one.options) if not f.metadata.get("help")]
-    if silent:
-        raise PluginError(f"{source}: options of the {kind} {one.name!r} have no help text: {', '.join(silent)}")
 
 
 def load_plugins(*, without: Iterable[str] = (), extra: Iterable[object] = ()) -> Registry:
@@ -174,28 +185,21 @@ def load_plugins(*, without: Iterable[str] = (), extra: Iterable[object] = ()) -
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
+    wanted, left_out = find_plugins(frozenset(without))
+    imported = ((source, import_plugin(source, point)) for source, point in wanted)
     sources: dict[str, Source] = {}
-    for source, plugin in _plugins(frozenset(without), extra):
+    for source, plugin in (*imported, *_extra(extra)):
+        _register(manager, source, plugin)
         sources[source.plugin] = source
-        call(str(source), manager.register, plugin, name=source.plugin)
-    call("latcal", manager.check_pending)
-    registry = Registry(manager, sources, {})
-    joined = {kind: _join(registry, kind, hook, cls) for kind, hook, cls in hookspecs.DECLARING}
+    registry = Registry(manager, sources, {}, left_out)
+    joined = {kind: join(kind, hook, cls, registry.implementers(hook)) for kind, hook, cls in hookspecs.DECLARING}
     return evolve(registry, declarations=joined)
 
 
-def _join(registry: Registry, kind: str, hook: str, cls: type) -> dict[str, Named]:
-    joined: dict[str, Named] = {}
-    for impl in sorted(getattr(registry.manager.hook, hook).get_hookimpls(), key=lambda impl: impl.plugin_name):
-        source = registry.sources[impl.plugin_name]
-        for declaration in call(str(source), impl.function) or ():
-            named = Named(declaration, source.plugin, source.distribution, source.version)
-            _check(kind, cls, named)
-            other = joined.setdefault(declaration.name, named)
-            if other is not named:
-                raise PluginError(
-                    f"two plugins declare the {kind} {declaration.name!r}: {other.plugin} ({other.distribution} "
-                    f"{other.version}) and {named.plugin} ({named.distribution} {named.version}) "
-                    f"(run with --without {named.plugin} or --without {other.plugin})"
-                )
-    return joined
+def _register(manager: pluggy.PluginManager, source: Source, plugin: Any) -> None:
+    """Register a plugin whose hooks are hooks, once."""
+    other = manager.get_name(plugin)
+    if other is not None:
+        raise PluginError(f"{source}: {source.plugin} is the same plugin as {other} ({source.way_out})")
+    refuse(source, hook_faults, manager, plugin)
+    insist(str(source), "its registration", anything, manager.register, plugin, name=source.plugin)

@@ -221,7 +221,8 @@ class Frail:
     @hookimpl
     def latcal_instruments(self) -> Iterator[InstrumentType]:
         yield InstrumentType(
-            name="pair", summary="Small", options=FrailOptions, load=lambda: small_instrument(detectors=2)
+            name="pair", summary="Small", options=FrailOptions,
+            load=lambda: evolve(small_instrument(detectors=2), name="pair"),
         )
 
 
@@ -269,7 +270,7 @@ FAULTS = [
     ("breaks off", 3, f"{PLACE}: extra:Frail: take raised OSError: the cable is out$"),
     ("one missing", 4, f"{PLACE}: no frame of detector 1 came$"),
     ("one twice", 4, f"{PLACE}: more than one frame of detector 1 came$"),
-    ("not a frame", 3, f"{PLACE}: take of the camera gave <function .* which is not a Frame$"),
+    ("not a frame", 3, f"{PLACE}: extra:Frail: take of the camera gave <function .* which is not a Frame$"),
     ("another time", 4, rf"{PLACE}, detector S00, came with a time of 0\.2 s, not 0 s \(within 0\.1 s\)$"),
     ("many without number", 4, rf"{PLACE}, detector S01, amplifier C10: 2 of 1200 pixels are not numbers, and at most 1 may be none \(see the camera's readout, and take the exposure again\); likewise amplifiers C11, C01$"),
     ("wrong shape", 4, rf"{PLACE}, S01 C10: the pixels are 49 x 47 pixels, not 49 x 48 pixels "),
@@ -375,7 +376,7 @@ def test_a_set_of_a_camera_that_stopped_answering_is_not_certified(
 
 def test_that_an_abort_was_refused_is_said(night: Callable, frail: Frail) -> None:
     report = night("stops answering, abort refuses")
-    assert "extra:Frail: abort raised RuntimeError: the button is stuck" in failed(report)
+    assert "extra:Frail: abort of the camera raised RuntimeError: the button is stuck" in failed(report)
     assert "; and it could not be aborted: " in failed(report)
 
 
@@ -480,7 +481,7 @@ def test_a_plugin_that_asks_the_program_to_exit_does_not_end_it(night: Callable,
         raise SystemExit(7)
 
     monkeypatch.setattr(FrailCamera, "problems", leave)
-    with pytest.raises(PluginError, match=r"problems asked the program to exit \(7\)|leave asked the program to exit \(7\)"):
+    with pytest.raises(PluginError, match=r"^extra:Frail: problems of the camera asked the program to exit \(7\)$"):
         night()
 
 

@@ -119,4 +119,5 @@ def latcal_executors() -> Iterable[ExecutorType]:
         summary="Several items at once, each in a process; the default for sensors from one megapixel up",
         options=WorkerOptions,
         open=open_processes,
+        pickles=True,
     )

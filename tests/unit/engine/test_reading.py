@@ -186,7 +186,7 @@ def test_the_text_of_a_long_rule_is_located_too(faults: Any) -> None:
 
 def test_rules_of_a_type_that_nothing_declares_are_refused(faults: Any) -> None:
     (fault,) = faults("certify:", "rules: {skyy: {noise: noise <= 3 electron}}\ncertify:")
-    assert fault == "sky.yaml:11:9: rules.skyy: no plugin declares the calibration 'skyy' (did you mean 'sky'?)"
+    assert fault == "sky.yaml:11:9: rules.skyy: no plugin declares the calibration 'skyy', latcal being left out by --without (did you mean 'sky'?)"
 
 
 def test_a_stage_may_depart_from_its_rules_by_name(reads: Any) -> None:
@@ -267,7 +267,7 @@ def test_measuring_needs_no_certificate(reads: Any) -> None:
 @pytest.mark.parametrize(
     ("use", "what"),
     [
-        ("{use: webcm, port: 1}", "4:15: camera.use: no plugin declares the camera 'webcm' (did you mean 'webcam'?)"),
+        ("{use: webcm, port: 1}", "4:15: camera.use: no plugin declares the camera 'webcm', latcal being left out by --without (did you mean 'webcam'?)"),
         ("{port: 1}", "camera: 'use' is missing (write {use: NAME}; there is webcam)"),
         ("{use: 5}", "camera.use: 5 is not the name of a camera"),
         ("webcam", "camera: 'webcam' is not a mapping"),
@@ -295,7 +295,7 @@ def test_reporters_and_executor_are_chosen_like_the_camera(reads: Any, faults: A
 def test_an_instrument_is_declared_or_a_file(reads: Any, faults: Any) -> None:
     assert reads("instrument: eye", "instrument: ./mine.yaml").instrument == "./mine.yaml"
     (fault,) = faults("instrument: eye", "instrument: ear")
-    assert fault == "sky.yaml:3:13: instrument: no plugin declares the instrument 'ear' (known: eye)"
+    assert fault == "sky.yaml:3:13: instrument: no plugin declares the instrument 'ear', latcal being left out by --without (known: eye)"
 
 
 def test_every_fault_of_the_shape_is_reported_at_once_in_the_order_of_the_text(faults: Any) -> None:
@@ -400,7 +400,7 @@ def test_the_options_of_a_procedure_may_be_left_out(registry: Registry) -> None:
         ("n_sky: 3", "n_skies: 3", r"3:10: config\.n_skies: 'n_skies' is not a key here \(did you mean 'n_sky'\?\)"),
         ("n_sky: 3", "n_sky: '3'", r"3:17: config\.n_sky: '3' is not a whole number"),
         ("config: {n_sky: 3}", "n_sky: 3", r"3:1: n_sky: 'n_sky' is not a key here"),
-        ("weekly", "weakly", r"2:12: procedure: no plugin declares the procedure 'weakly' \(did you mean 'weekly'\?\)"),
+        ("weekly", "weakly", r"2:12: procedure: no plugin declares the procedure 'weakly', latcal being left out by --without \(did you mean 'weekly'\?\)"),
         ("weekly", "5", r"2:12: procedure: 5 is not text"),
         ("latcal: 1\n", "", r"1:1: 'latcal' is missing \(write 'latcal: 1'\)"),
         ("latcal: 1", "latcal: 3", r"1:9: latcal: 3 is not a version"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import aclosing, closing
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 import latcal
 from latcal.plugin import Exposed, NotReady, Plan, RunEnded, RunStarted, fold
 from latcal.plugin.registry import Registry
+
+Threads = Callable[[], set[str]]
 
 LONG = """\
 latcal: 1
@@ -39,11 +42,14 @@ def plan(registry: Registry) -> Plan:
     return latcal.plan(latcal.read(LONG, "long.yaml", registry), registry)
 
 
-def threads() -> set[str]:
-    return {one.name for one in threading.enumerate() if one.name.startswith("latcal")}
+@pytest.fixture
+def threads() -> Threads:
+    """Give the names of latcal's threads that were not there before: tests of cameras that hang leave some."""
+    before = set(threading.enumerate())
+    return lambda: {one.name for one in threading.enumerate() if one.name.startswith("latcal") and one not in before}
 
 
-async def none_left() -> None:
+async def none_left(threads: Threads) -> None:
     for _ in range(200):
         if not threads():
             return
@@ -58,7 +64,7 @@ async def until_exposing(events: latcal.engine.stream.Events) -> None:
             break
 
 
-def test_awaited_events_are_those_that_are_iterated(registry: Registry) -> None:
+def test_awaited_events_are_those_that_are_iterated(registry: Registry, threads: Threads) -> None:
     short = latcal.plan(latcal.read(SHORT, "short.yaml", registry), registry)
 
     async def awaited() -> list[object]:
@@ -86,15 +92,15 @@ def test_the_loop_turns_while_an_exposure_is_waited_for(plan: Plan, registry: Re
     assert asyncio.run(program()) > 20  # the bench reads out in 2 s: 200 turns if nothing else wants the processor
 
 
-def test_leaving_the_loop_ends_the_run_without_holding_the_program(plan: Plan, registry: Registry) -> None:
+def test_leaving_the_loop_ends_the_run_without_holding_the_program(plan: Plan, registry: Registry, threads: Threads) -> None:
     async def program() -> None:
         await until_exposing(latcal.events(plan, registry))
-        await none_left()
+        await none_left(threads)
 
     asyncio.run(program())
 
 
-def test_what_is_closing_has_restored_the_hardware_when_it_is_left(plan: Plan, registry: Registry) -> None:
+def test_what_is_closing_has_restored_the_hardware_when_it_is_left(plan: Plan, registry: Registry, threads: Threads) -> None:
     async def program() -> set[str]:
         async with aclosing(latcal.events(plan, registry)) as events:
             await until_exposing(events)
@@ -103,7 +109,7 @@ def test_what_is_closing_has_restored_the_hardware_when_it_is_left(plan: Plan, r
     assert asyncio.run(program()) <= {"latcal-events_0"}  # which is done, and about to end
 
 
-def test_a_cancelled_task_ends_its_run_first(plan: Plan, registry: Registry) -> None:
+def test_a_cancelled_task_ends_its_run_first(plan: Plan, registry: Registry, threads: Threads) -> None:
     async def program() -> float:
         begun = asyncio.Event()
 
@@ -124,13 +130,13 @@ def test_a_cancelled_task_ends_its_run_first(plan: Plan, registry: Registry) -> 
     assert asyncio.run(program()) < 5  # the exposure under way had ten minutes to go
 
 
-def test_a_program_that_ends_in_the_middle_of_a_run_ends_the_run(plan: Plan, registry: Registry) -> None:
+def test_a_program_that_ends_in_the_middle_of_a_run_ends_the_run(plan: Plan, registry: Registry, threads: Threads) -> None:
     async def program() -> None:
         asyncio.create_task(until_exposing(latcal.events(plan, registry)))  # noqa: RUF006  nobody waits for it
         await asyncio.sleep(0.2)
 
     asyncio.run(program())
-    asyncio.run(none_left())
+    asyncio.run(none_left(threads))
 
 
 def test_setting_stop_lets_the_ending_be_heard(plan: Plan, registry: Registry) -> None:
@@ -158,7 +164,7 @@ def test_an_error_before_the_first_event_is_raised_where_it_is_awaited(registry:
         asyncio.run(program())
 
 
-def test_closing_what_never_began_does_nothing(plan: Plan, registry: Registry) -> None:
+def test_closing_what_never_began_does_nothing(plan: Plan, registry: Registry, threads: Threads) -> None:
     with closing(latcal.events(plan, registry)):
         pass
 
@@ -170,7 +176,7 @@ def test_closing_what_never_began_does_nothing(plan: Plan, registry: Registry) -
     assert not threads()
 
 
-def test_an_iterator_that_is_forgotten_ends_its_run(plan: Plan, registry: Registry) -> None:
+def test_an_iterator_that_is_forgotten_ends_its_run(plan: Plan, registry: Registry, threads: Threads) -> None:
     events = latcal.events(plan, registry)
     for event in events:
         if isinstance(event, Exposed):
@@ -178,7 +184,7 @@ def test_an_iterator_that_is_forgotten_ends_its_run(plan: Plan, registry: Regist
     assert threads()
     del events, event
     gc.collect()
-    asyncio.run(none_left())
+    asyncio.run(none_left(threads))
 
 
 PROGRAM = """

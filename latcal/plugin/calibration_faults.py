@@ -1,0 +1,87 @@
+"""Whether a calibration type holds together: so that no default rule is found, at night, to judge nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from latcal.errors import Problem, RecipeError
+from latcal.model import rules as rule_language
+from latcal.model.frames import SETUP_KEYS
+from latcal.model.metrics import Metric, Scope
+from latcal.model.quantities import parse_unit
+from latcal.model.rules import Rule
+from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.promises import shown
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+"""What can be written as a name, in a recipe and in a rule."""
+
+
+def calibration_faults(one: CalibrationType) -> Iterator[Problem]:
+    """Say what of a calibration type does not hold together: what it consumes, makes, measures, and judges by."""
+    for key in ("images", "setup", "pins"):
+        value = getattr(one, key)
+        if not isinstance(value, (frozenset, set)) or not all(isinstance(name, str) for name in value):
+            yield Problem(f"has the {key} {shown(value)}, which is not a frozenset of names")
+    if not one.images:
+        yield Problem("consumes no images")
+    for key in sorted(one.setup - set(SETUP_KEYS)):
+        yield Problem(f"has {key!r} in its setup", f"there is {', '.join(SETUP_KEYS)}")
+    if (one.build_amplifier is None) != (one.assemble is None):
+        yield Problem("has one of build_amplifier and assemble, and a product is made by both")
+    if one.residual is not None and one.assemble is None:
+        yield Problem("has a residual, and no assemble that would put it together")
+    yield from _metric_faults(one.metrics)
+    yield from _rule_faults(one.rules, one.metrics)
+
+
+def _metric_faults(metrics: Any) -> Iterator[Problem]:
+    if not isinstance(metrics, Mapping) or not all(isinstance(metric, Metric) for metric in metrics.values()):
+        yield Problem(f"has the metrics {shown(metrics)}, which is not a mapping of names to Metric")
+        return
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            yield Problem(f"has a metric {shown(name)}, which is not a name", "write letters, digits and _")
+        if metric.name != name:
+            yield Problem(f"has the metric {shown(metric.name)} under the name {name!r}")
+        if not isinstance(metric.scope, Scope):
+            yield Problem(f"has the metric {name!r} of {shown(metric.scope)}, which is not a Scope")
+        if not isinstance(metric.unit, str) or not _is_unit(metric.unit):
+            yield Problem(f"has the metric {name!r} in {shown(metric.unit)}, which is not a unit")
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        parse_unit(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _rule_faults(rules: Any, metrics: Mapping[str, Metric]) -> Iterator[Problem]:
+    if not isinstance(rules, tuple) or not all(isinstance(rule, Rule) for rule in rules):
+        yield Problem(f"has the rules {shown(rules)}, which is not a tuple of Rule")
+        return
+    named = [rule.name for rule in rules]
+    for rule in rules:
+        if not isinstance(rule.name, str) or not NAME.fullmatch(rule.name):
+            yield Problem(f"has a rule {shown(rule.name)}, which is not a name", "write letters, digits and _")
+        elif named.count(rule.name) > 1:
+            yield Problem(f"has two rules {rule.name!r}")
+        elif not isinstance(rule.text, str):
+            yield Problem(f"has the rule {rule.name!r}: {shown(rule.text)} is not a text")
+        else:
+            yield from (evolve(p, what=f"has the rule {rule.name!r}: {p.what}") for p in _not_judged(rule, metrics))
+
+
+def _not_judged(rule: Rule, metrics: Mapping[str, Metric]) -> tuple[Problem, ...]:
+    """Give what keeps a default rule from being judged."""
+    try:
+        rule_language.check(rule, metrics)
+    except RecipeError as error:
+        return error.problems
+    return ()
