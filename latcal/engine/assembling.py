@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from latcal.errors import PluginError
 from latcal.model.products import Product
-from latcal.model.quantities import parse_unit
+from latcal.model.quantities import is_unit
 from latcal.plugin.declarations import Named
 from latcal.plugin.inputs import DetectorInputs, Part
 from latcal.plugin.registry import Registry
@@ -42,13 +42,5 @@ def _differences(product: Product, inputs: DetectorInputs, pins: frozenset[str])
             yield f"{what} {given!r}, not {asked!r}"
     if product.provenance != inputs.provenance:
         yield "of another provenance than it was given"
-    if not isinstance(product.unit, str) or not _is_unit(product.unit):
+    if not is_unit(product.unit):
         yield f"in {product.unit!r}, which is not a unit"
-
-
-def _is_unit(text: str) -> bool:
-    try:
-        parse_unit(text)
-    except ValueError:
-        return False
-    return True

@@ -37,6 +37,17 @@ def parse_unit(text: str) -> UnitBase:
     return unit
 
 
+def is_unit(given: object) -> bool:
+    """Tell whether something is the name of a unit."""
+    if not isinstance(given, str):
+        return False
+    try:
+        parse_unit(given)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_quantity(text: str, unit: str) -> Quantity:
     """Read a number and its unit, kept as they were written.
 

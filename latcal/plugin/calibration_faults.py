@@ -12,7 +12,7 @@ from latcal.errors import Problem, RecipeError
 from latcal.model import rules as rule_language
 from latcal.model.frames import SETUP_KEYS
 from latcal.model.metrics import Metric, Scope
-from latcal.model.quantities import parse_unit
+from latcal.model.quantities import is_unit
 from latcal.model.rules import Rule
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.promises import shown
@@ -50,16 +50,8 @@ def _metric_faults(metrics: Any) -> Iterator[Problem]:
             yield Problem(f"has the metric {shown(metric.name)} under the name {name!r}")
         if not isinstance(metric.scope, Scope):
             yield Problem(f"has the metric {name!r} of {shown(metric.scope)}, which is not a Scope")
-        if not isinstance(metric.unit, str) or not _is_unit(metric.unit):
+        if not is_unit(metric.unit):
             yield Problem(f"has the metric {name!r} in {shown(metric.unit)}, which is not a unit")
-
-
-def _is_unit(text: str) -> bool:
-    try:
-        parse_unit(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _rule_faults(rules: Any, metrics: Mapping[str, Metric]) -> Iterator[Problem]:
