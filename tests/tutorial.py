@@ -28,7 +28,7 @@ def steps(page: str) -> Iterator[Step]:
         text, language, body = page[before : match.start()], match[1], match[2]
         before = match.end()
         if language == "console":
-            for part in body.split("$ ")[1:]:
+            for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
                 command, _, printed = part.partition("\n")
                 yield "run", command, printed
         elif named := _WRITE.search(text):

@@ -52,7 +52,7 @@ def _sequence(
     recipe: Recipe, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
 ) -> Iterator[Problem]:
     filters, whose = instrument.filters, instrument.name
-    if camera and camera.filters is not None:
+    if camera and camera.filters is not None and set(camera.filters) != set(filters):
         filters, whose = camera.filters, f"the camera {recipe.camera.use!r}"
     for key, known, of in (("filter", filters, whose), ("grating", instrument.gratings, instrument.name)):
         value = getattr(sequence, key)

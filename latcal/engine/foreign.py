@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from latcal.errors import Problem, RecipeError
 from latcal.formats.measured import measurements_of
 from latcal.model import rules as rule_language
 from latcal.model import verdicts
-from latcal.model.metrics import Metric
+from latcal.model.measurements import Measurements
+from latcal.model.metrics import Metric, Scope
 from latcal.model.rules import CheckedRule, Rule
 from latcal.model.verdicts import Acceptance, Verdict
 from latcal.plugin.registry import Registry
@@ -68,9 +69,26 @@ def judge(
     known |= {metric.name: metric for metric in metrics}
     chosen: dict[str, Rule] = {rule.name: rule for rule in declared.rules} if declared else {}
     chosen |= {rule.name: rule for rule in rules}
-    table = Table(statistics)
-    checked = tuple(_checked(chosen, tuple(drop), known, frozenset(table.colnames)))
-    return verdicts.judge(kind, checked, accept, measurements_of(table, known))
+    try:
+        table = Table(statistics)
+    except ValueError as error:
+        raise RecipeError([Problem(f"the statistics are not a table: {error}", "give columns of one length")]) from error
+    checked = tuple(_checked(chosen, (drop,) if isinstance(drop, str) else tuple(drop), known, frozenset(table.colnames)))
+    measured = measurements_of(table, known)
+    if problems := list(_unjudged(checked, measured)):
+        raise RecipeError(problems)
+    return verdicts.judge(kind, checked, accept, measured)
+
+
+def _unjudged(rules: Iterable[CheckedRule], measured: Measurements) -> Iterator[Problem]:
+    """Name the rules for which the table has no place, or none of a detector: silence would satisfy them."""
+    bare = [name for name, amplifiers in zip(measured.detectors, measured.amplifiers, strict=True) if not amplifiers]
+    for one in rules:
+        if not measured.present(one.scope).any():
+            what = f"rule {one.rule.name!r}: the table has no row for one {one.scope.value}"
+            yield Problem(what, "nothing is accepted by silence")
+        elif one.scope is Scope.AMPLIFIER and bare:
+            yield Problem(f"rule {one.rule.name!r}: no row of {', '.join(bare)} names an amplifier", "add its rows")
 
 
 def _checked(
@@ -93,10 +111,10 @@ def _checked(
         missing = sorted(checked.names - columns)
         if missing:
             what = f"rule {name!r} needs {', '.join(missing)}, which the table does not have"
-            problems.append(Problem(what, f"add the column, or drop={name!r}"))
+            problems.append(Problem(what, f"add the column, or drop=[{name!r}]"))
         found.append(checked)
-    if not problems and not found:
-        problems.append(Problem("no rule is left to judge by", "give rules; nothing is accepted by silence"))
+    if not problems and all(one.rule.advisory for one in found):
+        problems.append(Problem("no rule that counts is left", "give rules; nothing is accepted by silence"))
     if problems:
         raise RecipeError(problems)
     return found

@@ -72,6 +72,9 @@ def mapped(
         if came != wanted:
             raise PluginError(f"{source}: {what} gave the result of {came}, where that of {wanted} was to come")
         yield ask(source, what, FUNCTIONS["calibration"][name].gives, anything, value)
+    left = asked.popleft() if asked else next((_place(inputs) for inputs in items), "")
+    if left and not stop.is_set():
+        raise PluginError(f"{source}: {what} ended before it gave the result of {left}")
 
 
 def _noted(items: Iterator[AmplifierInputs], asked: deque[str]) -> Iterator[AmplifierInputs]:

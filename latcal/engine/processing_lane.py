@@ -22,7 +22,6 @@ from latcal.model.events import (
     Judged,
     Status,
 )
-from latcal.model.geometry import Detector
 from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement
 from latcal.model.products import AmplifierProduct, Product, ProductRef
@@ -97,14 +96,6 @@ class ProcessingLane:
     def _map(self, name: str, named: Named, items: Iterator[AmplifierInputs]) -> Iterator[Any]:
         return mapped(self.executor, named, name, items, self.ledger.stop)
 
-    def _next(self, results: Iterator[Part], detector: Detector) -> tuple[Part, ...]:
-        """Take the parts of one detector, one per amplifier."""
-        parts = tuple(itertools.islice(results, len(detector.amplifiers)))
-        if len(parts) < len(detector.amplifiers):
-            what = f"gave {len(parts)} results of {len(detector.amplifiers)} for detector {detector.name}"
-            raise PluginError(f"{self.executor.distribution}: the executor {what}")
-        return parts
-
     def _build(self, step: Build) -> None:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
@@ -115,7 +106,7 @@ class ProcessingLane:
         parts: dict[int, Mapping[str, AmplifierProduct]] = {}
         for detector in self.work.detectors(planned):
             inputs = self.work.detector_inputs(step, planned, detector, takes, needs)
-            mine = self._next(results, detector)
+            mine = tuple(itertools.islice(results, len(detector.amplifiers)))
             product = assembled(self.registry, named, inputs, mine)
             ref = self.work.store.put(product, self.ledger.run)
             refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
@@ -165,7 +156,7 @@ class ProcessingLane:
             for detector in self.work.detectors(planned):
                 build = Build(step.id, step.stage, step.kind, step.takes, step.needs)
                 inputs = self.work.detector_inputs(build, planned, detector, (take,), needs)
-                mine = self._next(results, detector)
+                mine = tuple(itertools.islice(results, len(detector.amplifiers)))
                 product = assembled(self.registry, named, inputs, mine)
                 exposure = self.ledger.exposures[take].id
                 kept = evolve(product, kind=f"{step.kind}_residual", exposure=exposure, pins={})

@@ -46,6 +46,9 @@ def measurements_of(table: Table, metrics: Mapping[str, Metric]) -> Measurements
     RecipeError
         With everything that is wrong: a column that is missing, a unit that does not convert, a place given twice.
     """
+    from astropy.table import Table
+
+    table = Table(table, copy=False)  # a column that is a quantity becomes one with a unit
     names = [name for name in table.colnames if name in metrics]
     problems = [*_missing(table, names, metrics), *_wrong_units(table, names, metrics)]
     if problems:
@@ -83,7 +86,9 @@ def _missing(table: Table, names: list[str], metrics: Mapping[str, Metric]) -> I
 def _wrong_units(table: Table, names: list[str], metrics: Mapping[str, Metric]) -> Iterator[Problem]:
     for name in names:
         wanted, unit = parse_unit(metrics[name].unit), table[name].unit
-        if unit is None and metrics[name].unit:
+        if table[name].dtype.kind not in "iuf" or table[name].ndim != 1:
+            yield Problem(f"the column {name!r} does not hold one number in each row", "give numbers")
+        elif unit is None and metrics[name].unit:
             yield Problem(f"the column {name!r} has no unit", f"write table[{name!r}].unit = {metrics[name].unit!r}")
         elif unit is not None and not unit.is_equivalent(wanted):
             hint = f"give it in {metrics[name].unit or 'no unit'}"

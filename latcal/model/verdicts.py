@@ -38,7 +38,7 @@ class Acceptance:
         """
 
         def count(limit: int | str, n: int) -> int:
-            return n // 2 + 1 if isinstance(limit, str) else min(limit, n)
+            return n // 2 + 1 if isinstance(limit, str) else max(1, min(limit, n))
 
         each = max(1, amplifiers // 2) if self.amplifiers is None else min(self.amplifiers, amplifiers)
         return Limits(each, count(self.detectors, detectors), count(self.exposures, exposures))
@@ -202,7 +202,9 @@ def judge(kind: str, rules: Sequence[CheckedRule], acceptance: Acceptance, measu
     tallies, findings, bad, product_bad = [], [], set[int](), False
     for checked in rules:
         tally, found = _tally(checked, measured)
-        over = {exposure for exposure, n in tally.failed.items() if n >= needed[checked.scope]} - {0}
+        over = set[int]()
+        if checked.scope is not Scope.PRODUCT:
+            over = {exposure for exposure, n in tally.failed.items() if n >= needed[checked.scope]}
         counted = not tally.advisory
         hit = counted and (bool(over) or (checked.scope is Scope.PRODUCT and bool(tally.failed)))
         if counted:

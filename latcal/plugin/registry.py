@@ -185,7 +185,7 @@ def load_plugins(*, without: Iterable[str] = (), extra: Iterable[object] = ()) -
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
-    wanted, left_out = find_plugins(frozenset(without))
+    wanted, left_out = find_plugins(frozenset((without,) if isinstance(without, str) else without))
     imported = ((source, import_plugin(source, point)) for source, point in wanted)
     sources: dict[str, Source] = {}
     for source, plugin in (*imported, *_extra(extra)):

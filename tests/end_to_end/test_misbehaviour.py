@@ -190,15 +190,16 @@ def test_a_pin_that_nobody_makes_would_pin_nothing_and_is_refused(night: Callabl
 class Short:
     """An executor that gives fewer results than there are items, or loses its line."""
 
-    def __init__(self, lost: bool) -> None:
-        self.lost = lost
+    def __init__(self, lost: bool, most: int) -> None:
+        self.lost, self.most, self.done = lost, most, 0
 
     def map(self, task: Callable[[Any], Any], items: Any) -> Iterator[Any]:
-        for number, item in enumerate(items):
-            if number == 3:
+        for item in items:
+            if self.done == self.most:
                 if self.lost:
                     raise ConnectionError("the line is dead")
                 return
+            self.done += 1
             yield task(item)
 
     def describe(self, _: Any) -> str:
@@ -212,14 +213,18 @@ class Short:
 
 
 @pytest.mark.parametrize(
-    ("lost", "words"),
-    [(False, "the executor gave 3 results of 4"), (True, "map of the executor raised ConnectionError: the line is dead")],
+    ("lost", "most", "words"),
+    [
+        (False, 3, "map of the executor ended before it gave the result of S00 C01"),
+        (False, 7, "map of the executor ended before it gave the result of S00 C01 of exposure 2026110400001"),
+        (True, 3, "map of the executor raised ConnectionError: the line is dead"),
+    ],
 )
-def test_an_executor_that_breaks_off_fails_the_step(night: Callable, lost: bool, words: str) -> None:
+def test_an_executor_that_breaks_off_fails_the_step(night: Callable, lost: bool, most: int, words: str) -> None:
     class Plugin:
         @hookimpl
         def latcal_executors(self) -> Iterator[ExecutorType]:
-            yield ExecutorType(name="short", summary="Short", options=Nothing, open=lambda *_: Short(lost))
+            yield ExecutorType(name="short", summary="Short", options=Nothing, open=lambda *_: Short(lost, most))
 
     report = night(TEXT, extra=[Glow(), Plugin()], set=["executor.use=short"]).report
     assert report.exit_code == 3

@@ -88,11 +88,13 @@ class ProcessesExecutor:
         try:
             worker = worker or Worker()
             answer = worker.ask(packet)
-        except BuildError as error:
+        except BaseException as error:  # the pipe may be half read
             if worker is not None:
                 worker.end()
             worker = None
-            raise BuildError(f"{task.distribution}: {error}") from error
+            if isinstance(error, BuildError):
+                raise BuildError(f"{task.distribution}: {error}") from error
+            raise
         finally:
             self._idle.put(worker)
         return results_of(answer)

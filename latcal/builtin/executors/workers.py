@@ -35,7 +35,8 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        program = [os.fsdecode(spawn.get_executable()), "-c", _PROGRAM, json.dumps(sys.path)]
+        path = json.dumps([place for place in sys.path if isinstance(place, str)])
+        program = [os.fsdecode(spawn.get_executable()), "-P", "-c", _PROGRAM, path]  # -P: nothing of the working directory
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -58,9 +59,7 @@ class Worker:
             return _read(self._process.stdout)
         except (OSError, EOFError) as error:
             ended = _ended(self._process.wait())
-            raise BuildError(
-                f"a worker process ended without an answer, {ended} (give it more memory, or write fewer workers)"
-            ) from error
+            raise BuildError(f"a worker process ended without an answer, {ended}") from error
 
     def end(self) -> None:
         """End the process, and wait until it has ended."""
@@ -70,7 +69,9 @@ class Worker:
 
 def _ended(code: int) -> str:
     names = {one.value: one.name for one in signal.Signals}
-    return f"by {names.get(-code, f'signal {-code}')}" if code < 0 else f"with exit code {code}"
+    if code < 0:
+        return f"by {names.get(-code, f'signal {-code}')} (give it more memory, or write fewer workers)"
+    return f"with exit code {code} (see what it wrote to standard error)"
 
 
 def _write(stream: IO[bytes], packet: bytes) -> None:

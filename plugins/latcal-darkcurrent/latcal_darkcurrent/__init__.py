@@ -32,9 +32,10 @@ DEPARTURE = judging.amplifier_metric("departure", "electron", "Level of a frame 
 WORST = plugin.Metric(NAME, RATE, plugin.Scope.PRODUCT, "Rate of the worst amplifier of the product.")
 RULES = (
     Rule(NAME, f"{NAME} <= 0.2 electron/s", summary="More than this is a leak of light."),
-    Rule("rate", "rate <= 0.2 electron/s", summary="The same limit, to name amplifiers."),
+    Rule("rate", "abs(rate) <= 0.2 electron/s", summary="The same limit, to name amplifiers; a rate below 0 is none."),
     Rule("intercept", "abs(intercept) <= 0.2 * nominal_read_noise", summary="As much as a bias may leave in a frame."),
     Rule("departure", "abs(departure) <= 0.2 * read_noise", summary="A frame is as near to the line as to its bias."),
+    Rule("worst_departure", "abs(worst_departure) <= 0.2 * nominal_read_noise", summary="One frame off it tilts the line."),
 )
 
 
@@ -86,8 +87,7 @@ def fit(times: Wide, levels: Wide, floor: float, biases: int) -> tuple[float, ..
     from scipy.special import stdtrit
     middle, apart, n = times.mean(), times - times.mean(), times.size
     width = np.sqrt(apart @ apart)
-    rate = apart @ levels / width**2
-    departures = levels - levels.mean() - rate * apart
+    departures = levels - levels.mean() - (rate := apart @ levels / width**2) * apart
     s = max(np.sqrt(departures @ departures / (n - 2)) * stdtrit(n - 2, 0.841345), floor)
     error = s * np.sqrt(1 / n + (middle / width) ** 2 + 1 / biases)
     return rate, s / width, levels.mean() - rate * middle, error, departures[np.abs(departures).argmax()]

@@ -115,7 +115,8 @@ def test_another_night_of_the_same_sensor_is_on_the_line(nights: list[Night], re
     assert night.report.exit_code == 0
     (stage,) = night.report.stages
     assert stage.verdict is not None
-    assert [tally.rule for tally in stage.verdict.tallies] == ["dark_current", "rate", "intercept", "departure", "read_noise"]
+    rules = ["dark_current", "rate", "intercept", "departure", "worst_departure", "read_noise"]
+    assert [tally.rule for tally in stage.verdict.tallies] == rules
     assert not stage.certified
 
 
@@ -128,6 +129,17 @@ def test_a_leak_on_another_night_is_off_the_line_and_names_the_long_frames(night
     assert verdict is not None
     assert [tally.rule for tally in verdict.tallies if tally.decisive] == ["departure"]
     assert verdict.failed_exposures == verdict.exposures[1:]
+
+
+def test_a_leak_in_the_last_frame_alone_tilts_the_line_and_is_refused(run: Run) -> None:
+    """At 0.3 electron/s for 60 s it is 18 electrons in one frame of 16; the rate that it leaves is below its limit."""
+    leak = "camera.faults=[{what: light leak, rate: 0.3 electron/s, sequence: ladder, exposures: 17}]"
+    night = run(MAKE, "sequences.ladder={image: dark, exposures: [4 x 5 s, 4 x 15 s, 4 x 30 s, 4 x 60 s], discard: 1}", leak)
+    assert night.report.exit_code == 1
+    verdict = night.report.stages[1].verdict
+    assert verdict is not None
+    assert "worst_departure" in [tally.rule for tally in verdict.tallies if tally.decisive]
+    assert len(verdict.failed_exposures) == len(verdict.exposures)  # `departure` alone names one
 
 
 def test_a_ladder_that_came_down_to_one_time_fails_and_says_what_to_take(run: Run) -> None:

@@ -227,3 +227,54 @@ def test_worker_processes_do_not_run_the_program_again(given: str, tmp_path: Pat
     done = subprocess.run(command, input=entered, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["1", "once"]
     assert done.stderr == ""
+
+
+ABANDONED = """
+import asyncio, latcal
+from latcal.builtin.cameras.simulated import SimulatedCamera
+
+def closed(camera, *error, leave=SimulatedCamera.__exit__):
+    print("closed", flush=True)
+    leave(camera, *error)
+
+SimulatedCamera.__exit__ = closed
+registry = latcal.load_plugins()
+plan = latcal.plan(latcal.read({text!r}, "program.yaml", registry), registry)
+events = latcal.events(plan, registry)
+
+async def begin():
+    async for event in events:
+        if type(event).__name__ == "Exposed":
+            raise KeyError("a slip of the program")
+
+"""
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "for event in events:\n    if type(event).__name__ == 'Exposed':\n        raise KeyError('a slip of the program')",
+        "next(events), next(events)",
+        "asyncio.new_event_loop().run_until_complete(begin())",
+    ],
+    ids=["an error in the loop", "the end of the file", "a loop that is never closed"],
+)
+def test_a_program_that_ends_with_a_run_under_way_restores_the_hardware(ending: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(ABANDONED.format(text=LONG) + ending + "\n", encoding="utf-8")
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "closed\n", done.stderr
+    assert time.monotonic() - began < 60  # the exposure under way has ten minutes to go, and two more would follow
+
+
+def test_awaiting_again_what_has_ended_gives_nothing_more(registry: Registry) -> None:
+    short = latcal.plan(latcal.read(SHORT, "short.yaml", registry), registry)
+
+    async def program() -> list[int]:
+        events = latcal.events(short, registry)
+        return [len([event async for event in events]) for _ in range(2)]
+
+    first, second = asyncio.run(program())
+    assert first > 10
+    assert second == 0

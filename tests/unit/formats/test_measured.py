@@ -78,6 +78,9 @@ def test_what_is_masked_or_not_there_has_no_value() -> None:
     [
         ({"noise": [1.0, 2.0, 3.0, 4.0]}, r"the column 'noise' has no unit \(write table\['noise'\].unit = 'electron'\)"),
         ({"noise": MaskedColumn([1.0] * 4, unit="adu")}, r"'noise' is in 'adu', which does not convert \(give it in electron\)"),
+        ({"ratio": ["1", "2", "3", "4"]}, "the column 'ratio' does not hold one number in each row"),
+        ({"ratio": [[1.0, 2.0]] * 4}, "the column 'ratio' does not hold one number in each row"),
+        ({"ratio": [1j] * 4}, "the column 'ratio' does not hold one number in each row"),
         ({"scatter": [1.0] * 4}, r"none of the columns .*, scatter is a metric \(name them: level, noise, rate, ratio\)"),
         ({"exposure": ["a", "b", "c", "d"], "ratio": [1.0] * 4}, "'exposure' does not hold whole numbers"),
         ({"exposure": [1, 1, 1, 1], "ratio": [1.0, 1.0, 2.0, 1.0]}, "ratio of 1 is given twice, as 1 and 2"),

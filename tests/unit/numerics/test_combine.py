@@ -272,6 +272,14 @@ def test_a_long_frame_is_not_judged_by_what_a_short_one_knows(times):
         assert (struck.kept[::10, ::10] < len(times)).all()
 
 
+def test_short_frames_judge_one_another_where_the_long_ones_have_no_value():
+    times, random = (5.0, 5.0, 20.0, 60.0, 60.0, 60.0), np.random.default_rng(4)
+    cube = [random.poisson(0.02 * time, SHAPE) + 9.0 * random.standard_normal(SHAPE) for time in times]
+    for frame in cube[3:]:
+        frame[:] = np.nan
+    assert (combine.rate(readers(cube), times, [9.0] * 6, SHAPE).kept == 3).mean() > 0.997
+
+
 def test_one_dark_is_its_rate():
     cube = darks(shape=SHAPE)[-1:]
     got = combine.rate(readers(cube), [30.0], [8.0], SHAPE)
