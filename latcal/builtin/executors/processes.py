@@ -84,19 +84,17 @@ class ProcessesExecutor:
         """Let an idle worker do a chunk; one that ended is replaced when the next chunk comes."""
         from latcal.builtin.executors.workers import Worker
 
-        packet, worker = packed(task, chunk), self._idle.get()
+        packet, worker, sound = packed(task, chunk), self._idle.get(), None
         try:
             worker = worker or Worker()
             answer = worker.ask(packet)
-        except BaseException as error:  # the pipe may be half read
-            if worker is not None:
-                worker.end()
-            worker = None
-            if isinstance(error, BuildError):
-                raise BuildError(f"{task.distribution}: {error}") from error
-            raise
+            sound = worker
+        except BuildError as error:
+            raise BuildError(f"{task.distribution}: {error}") from error
         finally:
-            self._idle.put(worker)
+            if sound is None and worker is not None:  # its pipe may be half read
+                worker.end()
+            self._idle.put(sound)
         return results_of(answer)
 
 
