@@ -174,6 +174,13 @@ def test_every_effect_of_the_simulated_camera_is_documented() -> None:
     )
 
 
+def test_every_option_of_the_plots_is_documented() -> None:
+    from latcal.builtin.reporters.plots import PlotsOptions
+
+    told = first_cells("reporters.md", "Plots of products")
+    assert [field.name for field in PlotsOptions.__attrs_attrs__] == told[:2]
+
+
 def test_every_fault_of_the_simulated_camera_is_documented() -> None:
     from typing import get_args, get_type_hints
 

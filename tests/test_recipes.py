@@ -39,6 +39,13 @@ def test_there_are_recipes() -> None:
     assert {path.stem for path in RECIPES} >= {"quickstart", "reference", "daily", "three_biases", "real_efosc2"}
 
 
+@pytest.fixture(scope="module")
+def validator(registry: Registry) -> jsonschema.Draft202012Validator:
+    schema = recipe_schema(registry)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 class TestRecipe:
     def test_is_planned_as_it_is(self, path: Path, registry: Registry) -> None:
@@ -52,9 +59,8 @@ class TestRecipe:
         recipe = read(text, path.name, registry, settings=settings, folder=str(FOLDER))
         assert plan(recipe, registry).recipe.settings == settings
 
-    def test_fits_the_schema(self, path: Path, registry: Registry) -> None:
-        value = compose(path.read_text(encoding="utf-8"), path.name).value
-        jsonschema.validate(value, recipe_schema(registry))
+    def test_fits_the_schema(self, path: Path, validator: jsonschema.Draft202012Validator) -> None:
+        validator.validate(compose(path.read_text(encoding="utf-8"), path.name).value)
 
     def test_reads_back_as_it_is_written(self, path: Path, registry: Registry) -> None:
         recipe = read(path.read_text(encoding="utf-8"), path.name, registry)

@@ -1,4 +1,4 @@
-"""``latcal find``: which product would be used, where it comes from, and why not another."""
+"""``latcal find``: which product would be used or belongs to an exposure, where it comes from, why not another, its tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latcal.cli.arguments import columns, instant_of, load, opened_store, store_option, without_option
+from latcal.cli.kinds import meant, reduced, refuse_uncertified, refuse_unknown
 from latcal.errors import Problem, ProductNotFound, RecipeError
 
 if TYPE_CHECKING:
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
     from latcal.model.frames import Setup
     from latcal.model.products import Product, ProductRef
     from latcal.plugin.protocols import Certification, Store
-    from latcal.plugin.registry import Registry
 
 
 @click.command("find")
 @click.argument("kind")
-@click.option("--exposure", type=int, help="For this exposure: its begin and its setup.")
+@click.option("--exposure", type=int, help="For this exposure: its begin and its setup; without --collections, what belongs to it.")
 @click.option("--at", metavar="DATE", help="For an instant: 2022-11-04, or 2022-11-04T18:30:00 (TAI).")
-@click.option("--detector", type=int, help="Its id; left out, every detector that has a certified product of the KIND.")
+@click.option("--detector", type=int, help="Its id; left out, all that have certified products, or 0.")
 @click.option("--filter", "filter_", help="Of the frames that it is for; with --at.")
 @click.option("--grating", help="Likewise.")
 @click.option("--binning", default="1x1", show_default=True, help="Likewise.")
 @click.option("--mode", default="", help="Of the readout; likewise.")
-@click.option("--collections", metavar="A,B", required=True, help="Where to look, in order.")
+@click.option("--collections", metavar="A,B", default="", help="Where to look, in order; --at needs it.")
+@click.option("--table", metavar="NAME", help="Print a table of the product as ECSV, and nothing else.")
 @store_option
 @without_option
 def command(
@@ -41,38 +42,92 @@ def command(
     binning: str,
     mode: str,
     collections: str,
+    table: str | None,
     store: str,
     without: tuple[str, ...],
 ) -> None:
     """Print which product would be used, and why.
 
-    The product of a KIND (bias, dark, flat) for an exposure or a date, and where it came from. Every other product of
-    that kind and detector is listed with the first thing that excludes it. Setups are compared as `latcal products`
-    shows them: a flat of r~empty is found with --filter r --grating empty.
+    The product of a KIND (bias, dark, flat) for an exposure or a date, and where it came from. The name of a calibration
+    type means what it makes: gain is cpPtcExtract. Every other product of that kind and detector is listed with the
+    first thing that excludes it. Setups are compared as `latcal products` shows them: a flat of r~empty is found with
+    --filter r --grating empty.
+
+    With --exposure and without --collections: the newest product that belongs to that exposure, certified or not. So the
+    cpPtcExtract of a pair of flats is found by its first exposure, and a residual that was kept (bias_residual) by its own.
     """
     from latcal.model.frames import Setup
 
     if (exposure is None) == (at is None):
         raise click.UsageError("give one of --exposure and --at")
-    registry, order = load(without), tuple(name.strip() for name in collections.split(","))
+    registry, order = load(without), tuple(name.strip() for name in collections.split(",") if name.strip())
+    if exposure is None and not order:
+        raise click.UsageError("give --collections too: where to look for what is valid then")
     with opened_store(store, registry) as opened:
+        kind = meant(registry, kind)
+        if exposure is not None and not order:
+            try:
+                refs = _belonging(opened, kind, detector, exposure)
+            except ProductNotFound:
+                refuse_unknown(registry, opened, kind)
+                raise
+            _one(table, len(refs))
+            for ref in refs:
+                _print(opened, ref, table)
+            return
+        refuse_unknown(registry, opened, kind)
+        refuse_uncertified(registry, opened, kind, exposure=exposure is not None)
         if exposure is None:
-            setup = _reduced(registry, kind, Setup(filter_, grating, binning, mode))
+            setup = reduced(registry, kind, Setup(filter_, grating, binning, mode))
             instant = instant_of(at or "")
         else:
             taken = opened.exposure(exposure)
-            setup, instant = _reduced(registry, kind, taken.setup), taken.begin
-        if kind not in registry.names("calibration") and not list(opened.list(kind)):
-            raise RecipeError(
-                [Problem(registry.absence("calibration", kind), registry.suggestion("calibration", kind))]
-            )
+            setup, instant = reduced(registry, kind, taken.setup), taken.begin
         detectors = {one.ref.detector for one in opened.list(kind)} if detector is None else {detector}
+        _one(table, len(detectors))
         for number in sorted(detectors or {0}):
-            _explain(opened, kind, number, setup, instant, order, exposure)
+            _explain(opened, kind, number, setup, instant, order, exposure, table)
+
+
+def _one(table: str | None, detectors: int) -> None:
+    if table is not None and detectors > 1:
+        raise click.UsageError(f"--table prints one table, and there are {detectors} detectors (give --detector)")
+
+
+def _belonging(store: Store, kind: str, detector: int | None, exposure: int) -> list[ProductRef]:
+    """Find what belongs to an exposure: on one detector, or on all of which anything is certified, and 0.
+
+    Raises
+    ------
+    ProductNotFound
+        If nothing does.
+    """
+    if detector is not None:
+        return [store.of_exposure(kind, detector, exposure)]
+    looked, found = sorted({0, *(one.ref.detector for one in store.list())}), []
+    for number in looked:
+        try:
+            found.append(store.of_exposure(kind, number, exposure))
+        except ProductNotFound:
+            continue  # another may have it
+    if not found:
+        several = "detectors" if len(looked) > 1 else "detector"
+        raise ProductNotFound(
+            f"no {kind} for {several} {', '.join(map(str, looked))} belongs to exposure {exposure}; that of a pair belongs "
+            f"to its first, what is certified is found with --collections, and others were not looked at (give --detector)"
+        )
+    return found
 
 
 def _explain(
-    store: Store, kind: str, detector: int, setup: Setup, at: Time, order: tuple[str, ...], exposure: int | None
+    store: Store,
+    kind: str,
+    detector: int,
+    setup: Setup,
+    at: Time,
+    order: tuple[str, ...],
+    exposure: int | None,
+    table: str | None,
 ) -> None:
     ref, missing = None, None
     try:
@@ -83,14 +138,13 @@ def _explain(
     except ProductNotFound as error:
         missing = error
     if ref is not None:
-        for line in _origin(ref, store.get(ref)):
-            click.echo(line)
+        _print(store, ref, table)
     others = [
         (one.collection, str(one.valid), one.ref.id[:12], reason)
         for one in store.list(kind)
         if (reason := excluded(one, ref, detector, setup, at, order))
     ]
-    if others:
+    if others and table is None:
         click.echo("not used")
         for line in columns([("  " + first, *rest) for first, *rest in others]):
             click.echo(line)
@@ -98,8 +152,23 @@ def _explain(
         raise missing
 
 
+def _print(store: Store, ref: ProductRef, table: str | None) -> None:
+    """Print where a product comes from; or one of its tables."""
+    from latcal.formats.columns import table_ecsv
+
+    product = store.get(ref)
+    if table is None:
+        for line in _origin(ref, product):
+            click.echo(line)
+        return
+    if table not in product.tables:
+        there = f"there is {', '.join(product.tables)}" if product.tables else "there is none"
+        raise RecipeError([Problem(f"{ref} has no table {table!r}", there)])
+    click.echo(table_ecsv(product.tables[table]), nl=False)
+
+
 def _origin(ref: ProductRef, product: Product) -> Iterator[str]:
-    """Say what a product is and what it was made from."""
+    """Say what a product is, what is in it and what it was made from."""
     origin = product.provenance
     numbers = sorted(origin.exposures)
     yield f"{ref}" + (f" from {ref.collection}" if ref.collection else "")
@@ -111,6 +180,8 @@ def _origin(ref: ProductRef, product: Product) -> Iterator[str]:
     for one in origin.inputs:
         yield f"  used        {one}"
     yield "  with        " + ", ".join(f"{name} {version}" for name, version in sorted(origin.versions.items()))
+    yield f"  planes      {', '.join(product.planes) or 'none'}"
+    yield f"  tables      {', '.join(product.tables) or 'none'}"
     yield f"  digest      {ref.digest}"
 
 
@@ -129,9 +200,3 @@ def excluded(
     if used is not None and one.ref.id == used.id and one.collection == (used.collection or one.collection):
         return ""
     return f"stands behind {used.collection or 'what was found'}" if used else "was not found"
-
-
-def _reduced(registry: Registry, kind: str, setup: Setup) -> Setup:
-    """Keep of a setup what tells products of a kind apart; all of it for a kind that is not installed."""
-    named = registry.declarations["calibration"].get(kind)
-    return setup.only(named.declaration.setup) if named is not None else setup

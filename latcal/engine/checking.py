@@ -16,6 +16,7 @@ from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.plugin.carrying import packed
 from latcal.plugin.contracts import Promised
 from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.inputs import Light
 from latcal.plugin.protocols import CameraDescription, Task
 from latcal.plugin.registry import Registry
 
@@ -45,7 +46,7 @@ def before(
         what = f"no stage makes, checks or measures {kind}"
         yield _at(recipe, "rules", kind, what=what, hint=f"remove them, or write a stage for {kind}")
     for index, stage in enumerate(recipe.stages):
-        yield from _stage(recipe, registry, instrument, index, stage)
+        yield from _stage(recipe, registry, instrument, camera, index, stage)
 
 
 def _sequence(
@@ -76,14 +77,27 @@ def _sequence(
                 what = f"{time:g} s is not a time that the camera can expose"
                 yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
     amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
-    ends = min([instrument.full_well, *(one.saturation * one.gain for one in amplifiers)])
+    ends = _ends(instrument)
     for level in sorted({group.level for group in sequence.exposures.groups if group.level}, key=str):
         if level.electrons(max(one.gain for one in amplifiers), instrument.full_well) >= ends:
             what = f"{level} is not below full well and saturation, {ends:.0f} electron"
             yield _at(recipe, *path, what=what, hint="write a lower level, such as '50 % of full well'")
 
 
-def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: int, stage: Stage) -> Iterator[Problem]:
+def _ends(instrument: Instrument) -> float:
+    """Give where the range of a typical pixel ends [electron]: at full well or saturation, whichever is lower."""
+    amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
+    return min([instrument.full_well, *(one.saturation * one.gain for one in amplifiers)])
+
+
+def _stage(
+    recipe: Recipe,
+    registry: Registry,
+    instrument: Instrument,
+    camera: CameraDescription | None,
+    index: int,
+    stage: Stage,
+) -> Iterator[Problem]:
     named = registry.named("calibration", stage.kind)
     kind = named.declaration
     sequences = tuple(recipe.sequences[name] for name in stage.frames)
@@ -101,7 +115,9 @@ def _stage(recipe: Recipe, registry: Registry, instrument: Instrument, index: in
         words = " and ".join(sorted(str(setup) or "none" for setup in setups))
         what = f"frames of different setups ({words}) are not one {stage.kind}"
         yield _at(recipe, "stages", index, "frames", what=what, hint="write one stage for each setup")
-    for what, hint in registry.ask(named, "check", sequences, stage.options):
+    light = Light(camera.light if camera else None, _ends(instrument))
+    faults = registry.ask(named, "check", sequences, stage.options)
+    for what, hint in (*faults, *registry.ask(named, "check_light", sequences, stage.options, light)):
         yield _at(recipe, "stages", index, stage.verb, what=what, hint=hint)
     count = sum(len(sequence.exposures) for sequence in sequences)
     if stage.at_least is not None and stage.at_least > count:
@@ -156,16 +172,17 @@ def carried(plan: Plan, registry: Registry) -> None:
         if isinstance(step, Build | Verify):
             stage = plan.stages[step.stage].stage
             named = registry.named("calibration", step.kind)
-            for name in _mapped(step, stage):
+            for name in _mapped(step, stage, measures=named.declaration.measure is not None):
                 packed(Task(Promised.of(named, name), named.source), [stage.options])
 
 
-def _mapped(step: Build | Verify, stage: Stage) -> tuple[str, ...]:
+def _mapped(step: Build | Verify, stage: Stage, *, measures: bool) -> tuple[str, ...]:
     """Give the functions of a calibration type that workers are told to call in a step."""
     if isinstance(step, Build):
         return ("build_amplifier",)
     residuals = ("residual",) if "residuals" in stage.keep else ()
-    return () if stage.verify.waiver else ("measure", *residuals)
+    measure = ("measure",) if measures else ()
+    return () if stage.verify.waiver else (*measure, *residuals)
 
 
 def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from latcal.formats.measured import measurements_of
 from latcal.model import rules as rule_language
 from latcal.model import verdicts
 from latcal.model.measurements import Measurements
-from latcal.model.metrics import Metric, Scope
+from latcal.model.metrics import Metric
 from latcal.model.rules import CheckedRule, Rule
 from latcal.model.verdicts import Acceptance, Verdict
 from latcal.plugin.registry import Registry
@@ -87,7 +87,7 @@ def _unjudged(rules: Iterable[CheckedRule], measured: Measurements) -> Iterator[
         if not measured.present(one.scope).any():
             what = f"rule {one.rule.name!r}: the table has no row for one {one.scope.value}"
             yield Problem(what, "nothing is accepted by silence")
-        elif one.scope is Scope.AMPLIFIER and bare:
+        elif "amplifier" in one.scope.axes and bare:
             yield Problem(f"rule {one.rule.name!r}: no row of {', '.join(bare)} names an amplifier", "add its rows")
 
 

@@ -11,7 +11,9 @@ from latcal.engine import budget
 from latcal.formats.columns import measurements_ecsv
 from latcal.formats.journal import verdict_json
 from latcal.model import verdicts
+from latcal.model.events import Figure, Shown
 from latcal.model.measurements import Measurements
+from latcal.model.metrics import Scope
 from latcal.model.steps import PlannedStage, Take
 from latcal.model.verdicts import Verdict
 from latcal.plugin.registry import Registry
@@ -68,6 +70,25 @@ def numbers(measured: Measurements) -> dict[str, Mapping[str, float]]:
                 "greatest": float(finite.max()),
             }
     return found
+
+
+def shown(measured: Measurements, metrics: tuple[tuple[str, str], ...]) -> tuple[Shown, ...]:
+    """Give the figures that a report shows amplifier by amplifier, for those metrics that have any."""
+    found = []
+    for name, error in metrics:
+        if name not in measured.values:
+            continue
+        values, errors = measured.values[name], measured.values.get(error)
+        figures = {
+            " ".join(map(str, measured.place(Scope.PRODUCT_AMPLIFIER, index).values())): Figure(
+                float(values[index]),
+                float("nan") if errors is None else float(errors[index]),
+                measured.untested.get(name, {}).get(index, ""),
+            )
+            for index in map(tuple, np.argwhere(measured.present(Scope.PRODUCT_AMPLIFIER)))
+        }
+        found.append(Shown(name, measured.metrics[name].unit, figures))
+    return tuple(found)
 
 
 def report_files(planned: PlannedStage, measured: Measurements, verdict: Verdict) -> dict[str, str]:

@@ -35,10 +35,22 @@ Value = TypeVar("Value")
 
 @frozen
 class Made:
-    """The products of one build, by detector id, and their references for workers."""
+    """What one build made, by detector id, and its references for workers.
 
-    refs: Mapping[int, ProductRef]
-    parts: Mapping[int, Mapping[str, AmplifierProduct]]
+    Parameters
+    ----------
+    groups : mapping of int to Made
+        Where exposures are built in groups: what was made of each, by its first Take; the rest is empty then.
+    """
+
+    refs: Mapping[int, ProductRef] = field(factory=dict)
+    parts: Mapping[int, Mapping[str, AmplifierProduct]] = field(factory=dict)
+    groups: Mapping[int, Made] = field(factory=dict)
+
+    @property
+    def every(self) -> tuple[ProductRef, ...]:
+        """The names of all products, in the order in which they were made."""
+        return (*self.refs.values(), *(ref for group in self.groups.values() for ref in group.every))
 
 
 @define(eq=False)

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,14 @@ from latcal.engine.electrons import to_electrons
 from latcal.errors import BuildError, StoreError
 from latcal.model.frames import AmplifierFrame, Frame, Plane
 from latcal.model.geometry import Box, Detector, Preparation
-from latcal.model.products import MASK_PLANES, AmplifierProduct, Product, ProductRef
+from latcal.model.products import MASK_PLANES, NOWHERE, AmplifierProduct, Product, ProductRef
 
 __all__ = ["prepare", "spill"]
 
-Pixels = NDArray[np.float32]
-
-NOWHERE = Plane("", 0, (0, 0))
-"""The plane of a product that has none."""
-
+_LEFT_OUT = ("kept",)
+"""Planes that no worker reads."""
+_OWN = ("image", "variance", "mask")
+"""Planes that are of the detector's pixels; of others those are cut that are of its shape."""
 
 def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, AmplifierFrame]:
     """Prepare every amplifier of a frame and write it into one scratch file.
@@ -105,7 +105,8 @@ def spill(product: Product, ref: ProductRef, detector: Detector, folder: Path) -
     StoreError
         If the scratch file cannot be written.
     """
-    names = [name for name in ("image", "variance") if name in product.planes]
+    names = [name for name, plane in product.planes.items() if name in _OWN or plane.shape == detector.shape]
+    names = [name for name in names if name not in _LEFT_OUT]
     for name in names:
         if product.planes[name].shape != detector.shape:
             raise BuildError(
@@ -120,12 +121,16 @@ def spill(product: Product, ref: ProductRef, detector: Detector, folder: Path) -
     spilled = {}
     for amplifier in detector.amplifiers:
         mine = {name: next(planes) for name in names}
-        image, variance = mine.get("image", NOWHERE), mine.get("variance", NOWHERE)
-        spilled[amplifier.name] = AmplifierProduct(ref, product.unit, image, variance, facts[amplifier.name], whole)
+        image, variance, mask = (mine.pop(name, NOWHERE) for name in ("image", "variance", "mask"))
+        spilled[amplifier.name] = AmplifierProduct(
+            ref, product.unit, image, variance, facts[amplifier.name], whole, mask, mine
+        )
     return spilled
 
 
-def _plane(product: Product, name: str, position: Box) -> Pixels:
+def _plane(product: Product, name: str, position: Box) -> NDArray[Any]:
+    if name not in ("image", "variance"):
+        return np.ascontiguousarray(product.planes[name][position.slices])
     pixels = np.array(product.planes[name][position.slices], dtype=np.float32)
     mask = product.planes.get("mask")
     if name == "image" and mask is not None:
@@ -134,7 +139,7 @@ def _plane(product: Product, name: str, position: Box) -> Pixels:
     return pixels
 
 
-def _write(path: Path, planes: Iterable[Pixels]) -> list[Plane]:
+def _write(path: Path, planes: Iterable[NDArray[Any]]) -> list[Plane]:
     """Write planes one after another into a file that appears when it is whole."""
     written, offset, draft = [], 0, None
     try:
@@ -143,7 +148,7 @@ def _write(path: Path, planes: Iterable[Pixels]) -> list[Plane]:
         with os.fdopen(handle, "wb") as file:
             for pixels in planes:
                 ny, nx = pixels.shape
-                written.append(Plane(str(path), offset, (ny, nx)))
+                written.append(Plane(str(path), offset, (ny, nx), pixels.dtype.name))
                 offset += file.write(np.ascontiguousarray(pixels).data)
         Path(draft).replace(path)
     except OSError as error:

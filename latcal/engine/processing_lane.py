@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, evolve
 
 from latcal.engine.assembling import assembled
-from latcal.engine.judging import judge, numbers, report_files, waived
+from latcal.engine.judging import judge, numbers, report_files, shown, waived
 from latcal.engine.ledger import INTERRUPTED, Ledger, Made
 from latcal.engine.mapping import mapped
 from latcal.engine.work import Needs, Work
@@ -20,6 +20,7 @@ from latcal.model.events import (
     Built,
     Certified,
     Judged,
+    Noted,
     Status,
 )
 from latcal.model.measurements import Measurements
@@ -29,6 +30,7 @@ from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
 from latcal.plugin.calling import Guarded
 from latcal.plugin.declarations import Named
+from latcal.plugin.images import failures
 from latcal.plugin.inputs import AmplifierInputs, Part
 from latcal.plugin.registry import Registry
 
@@ -100,32 +102,45 @@ class ProcessingLane:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
         takes, needs = self.work.arrived(step), self.work.needed(step)
-        items = self.work.amplifiers(planned, needs, [takes], internal=True)
+        grouped = named.declaration.groups_apart
+        groups = self.work.groups(step) if grouped else (takes,)
+        items = self.work.amplifiers(step, needs, groups, internal=True)
         results: Iterator[Part] = self._map("build_amplifier", named, items)
-        refs: dict[int, ProductRef] = {}
-        parts: dict[int, Mapping[str, AmplifierProduct]] = {}
-        for detector in self.work.detectors(planned):
-            inputs = self.work.detector_inputs(step, planned, detector, takes, needs)
-            mine = tuple(itertools.islice(results, len(detector.amplifiers)))
-            product = assembled(self.registry, named, inputs, mine)
-            ref = self.work.store.put(product, self.ledger.run)
-            refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
+        made: dict[int, Made] = {}
+        for group in groups:
+            refs: dict[int, ProductRef] = {}
+            parts: dict[int, Mapping[str, AmplifierProduct]] = {}
+            for detector in self.work.detectors(planned):
+                inputs = self.work.detector_inputs(step, planned, detector, group, needs)
+                mine = tuple(itertools.islice(results, len(detector.amplifiers)))
+                product = assembled(self.registry, named, inputs, mine)
+                if grouped:
+                    product = evolve(product, exposure=self.ledger.exposures[group[0]].id)
+                ref = self.work.store.put(product, self.ledger.run)
+                for reason, amplifiers in failures(product).items():
+                    self.ledger.emit(Noted(f"{ref}: {', '.join(amplifiers)}: {reason}", step.id))
+                refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
+            made[group[0]] = Made(refs, parts)
+        whole = Made(groups=made) if grouped else made[groups[0][0]]
         with self.ledger.changing():
-            self.ledger.made[step.id] = Made(refs, parts)
-        self.ledger.emit(Built(step.id, tuple(refs.values())))
+            self.ledger.made[step.id] = whole
+        self.ledger.emit(Built(step.id, whole.every))
 
     def _verify(self, step: Verify) -> Verdict:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
         takes, needs = self.work.arrived(step), self.work.needed(step)
         if planned.stage.verify.waiver:
-            verdict = evolve(waived(planned, self.work.blank(planned, takes)), missing=self.work.missing(step))
+            verdict = waived(planned, self.work.blank(planned, takes))
+            verdict = evolve(verdict, missing=self.work.missing(step), unused=self.work.unused(step))
             self.ledger.emit(Judged(step.id, verdict))
             return verdict
-        items = self.work.exposures(planned, needs, takes)
-        measured = self.work.blank(planned, takes)
-        found = [m for result in self._map("measure", named, items) for m in result]
-        measured = _extended(named, "measure", measured, found)
+        groups = self.work.groups(step) if named.declaration.groups_apart else tuple((take,) for take in takes)
+        measured = self.work.blank(planned, tuple(group[0] for group in groups))
+        if named.declaration.measure is not None:
+            items = self.work.exposures(step, needs, groups)
+            found = [m for result in self._map("measure", named, items) for m in result]
+            measured = _extended(named, "measure", measured, found)
         products = self._products(step, needs)
         summary = self.registry.ask(named, "summarise", measured, products)
         measured = _extended(named, "summarise", measured, summary)
@@ -133,24 +148,24 @@ class ProcessingLane:
         verdict = waived(planned, measured)
         if planned.rules:
             verdict = judge(self.registry, planned, measured, self.ledger.plan.takes(takes), frames)
-        verdict = evolve(verdict, missing=self.work.missing(step))
+        each = named.declaration.group if named.declaration.groups_apart else verdict.each
+        verdict = evolve(verdict, missing=self.work.missing(step), unused=self.work.unused(step), each=each)
         self.work.store.write_report(self.ledger.run, report_files(planned, measured, verdict))
         if "residuals" in planned.stage.keep:
             self._keep(step, planned, named, takes, needs)
         units = {name: metric.unit for name, metric in measured.metrics.items()}
-        self.ledger.emit(Judged(step.id, verdict, numbers(measured), units))
+        self.ledger.emit(Judged(step.id, verdict, numbers(measured), units, shown(measured, named.declaration.shown)))
         return verdict
 
     def _products(self, step: Verify, needs: Needs) -> dict[str, Product]:
         """Give the products that are verified, by detector name, for what is judged of them as a whole."""
-        if step.product is None:
-            return {}
         detectors = self.work.detectors(self.ledger.planned(step))
-        return {detector.name: self.work.store.get(needs[detector.id][step.kind][0]) for detector in detectors}
+        refs = {detector.name: needs[detector.id].get(step.kind) for detector in detectors}
+        return {name: self.work.store.get(found[0]) for name, found in refs.items() if found is not None}
 
     def _keep(self, step: Verify, planned: PlannedStage, named: Named, takes: tuple[int, ...], needs: Needs) -> None:
         """Keep the images that were measured, as products of their own, one per exposure and detector."""
-        items = self.work.exposures(planned, needs, takes)
+        items = self.work.exposures(step, needs, tuple((take,) for take in takes))
         results: Iterator[Part] = self._map("residual", named, items)
         for take in takes:
             for detector in self.work.detectors(planned):
@@ -163,7 +178,7 @@ class ProcessingLane:
                 self.work.store.put(kept, self.ledger.run)
 
     def _certify(self, step: Certify) -> None:
-        refs = tuple(self.ledger.made[step.build].refs.values())
+        refs = self.ledger.made[step.build].every
         certificate = step.certificate
         waiver = self.ledger.planned(step).stage.verify.waiver
         self.work.store.certify(refs, certificate.into, certificate.valid, unverified=waiver)

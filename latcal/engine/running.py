@@ -15,7 +15,7 @@ from queue import Queue
 from typing import Any
 
 from astropy.time import Time
-from attrs import define, field
+from attrs import define, evolve, field
 
 from latcal.engine import preflight
 from latcal.engine.asking import Asked
@@ -236,7 +236,8 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         resolution = preflight.resolve(plan, registry, store, camera, began)
         executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
         numbers = _numbers(plan, resolution.takes, store, began)
-        reporters = [_open(stack, registry, "reporter", use, world) for use in plan.recipe.report]
+        hearing = evolve(world, store=store)
+        reporters = [_open(stack, registry, "reporter", use, hearing) for use in plan.recipe.report]
         extra = [(guarded.opened, guarded.distribution) for guarded in reporters]
         listeners = _Listeners(registry.implementations("latcal_event", *extra))
         stack.push(_keep_journal(store, run, listeners.journal))

@@ -137,6 +137,14 @@ def _kind(context: Context, path: Path, verb: str, name: str) -> CalibrationType
         what = f"{name!r} is only measured, and makes no product"
         context.problems.at_value((*path, verb), what, f"write measure: {name}")
         return None
+    if verb != "measure" and kind.groups_apart:
+        what = f"{name!r} is measured of some exposures at a time, and nothing is certified for all"
+        context.problems.at_value((*path, verb), what, f"write measure: {name}")
+        return None
+    if verb == "check" and kind.measure is None:
+        what = f"a {name} is judged when it is made, and frames are not checked against it"
+        context.problems.at_value((*path, verb), what, f"write measure: {name}, or make: {name}")
+        return None
     return kind
 
 

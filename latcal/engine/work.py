@@ -10,10 +10,10 @@ from attrs import define, evolve
 
 from latcal.engine.ledger import Ledger
 from latcal.engine.preparing import spill
-from latcal.errors import BuildError
+from latcal.errors import BuildError, PluginError
 from latcal.formats.plain import unstructure
 from latcal.model.events import Status
-from latcal.model.frames import AmplifierFrame, Setup
+from latcal.model.frames import AmplifierFrame, Exposure, Setup
 from latcal.model.geometry import Detector
 from latcal.model.measurements import Measurements
 from latcal.model.products import AmplifierProduct, Product, ProductRef, Provenance
@@ -51,10 +51,53 @@ class Work:
 
     def missing(self, step: Build | Verify) -> tuple[str, ...]:
         """Name the takes that did not arrive, each with the reason."""
-        return tuple(
-            f"{take.sequence} {take.position}/{take.of}: {self.ledger.reasons[take.id]}"
-            for take in self.ledger.lost(step.takes)
-        )
+        return self._named(step, {take.id: self.ledger.reasons[take.id] for take in self.ledger.lost(step.takes)})
+
+    def unused(self, step: Build | Verify) -> tuple[str, ...]:
+        """Name the takes that arrived and are not used, each with the reason that their type gives."""
+        named, takes = self.registry.named("calibration", step.kind), self._takes(step)
+        options = self.ledger.planned(step).stage.options
+        reasons: dict[int, str] = {}
+        for exposure, why in self.registry.ask(named, "left_out", self._planned(step), options).items():
+            if exposure not in takes:
+                what = f"{named.called('left_out')} names exposure {exposure}, which is not one of the stage"
+                raise PluginError(f"{named.source}: {what}")
+            reasons[takes[exposure]] = why
+        return self._named(step, reasons)
+
+    def _named(self, step: Build | Verify, reasons: Mapping[int, str]) -> tuple[str, ...]:
+        takes = (take for take in self.ledger.plan.takes(step.takes) if take.id in reasons)
+        return tuple(f"{take.sequence} {take.position}/{take.of}: {reasons[take.id]}" for take in takes)
+
+    def _takes(self, step: Build | Verify) -> dict[int, int]:
+        """Give the takes of a step that arrived, by exposure id."""
+        return {self.ledger.exposures[take].id: take for take in self.ledger.arrived(step.takes)}
+
+    def _planned(self, step: Build | Verify) -> tuple[Exposure | None, ...]:
+        """Give the exposures of a step as planned, None for those that did not arrive."""
+        arrived = set(self.ledger.arrived(step.takes))
+        return tuple(self.ledger.exposures[take] if take in arrived else None for take in step.takes)
+
+    def groups(self, step: Build | Verify) -> tuple[tuple[int, ...], ...]:
+        """Give the takes that go together, as the type says.
+
+        Raises
+        ------
+        BuildError
+            If none do.
+        PluginError
+            If the type names an exposure that is not one of these, or one twice.
+        """
+        named, takes = self.registry.named("calibration", step.kind), self._takes(step)
+        groups = self.registry.ask(named, "groups", self._planned(step), self.ledger.planned(step).stage.options)
+        used = [exposure for group in groups for exposure in group]
+        if set(used) - takes.keys() or len(set(used)) < len(used):
+            what = f"{named.called('groups')} gave {groups}, which are not exposures of the stage, each once"
+            raise PluginError(f"{named.source}: {what}")
+        if not groups:
+            why = "; ".join((*self.missing(step), *self.unused(step))) or "none came"
+            raise BuildError(f"{step.kind}: no exposures go together ({why})")
+        return tuple(tuple(takes[exposure] for exposure in group) for group in groups)
 
     def needed(self, step: Build | Verify) -> Needs:
         """Give every product that a step uses, by detector and kind."""
@@ -65,12 +108,25 @@ class Work:
                 key = step.id, kind, detector
                 if isinstance(source, FromStep) and key not in self.ledger.resolved:
                     made = self.ledger.made[source.step]
-                    needs[detector][kind] = made.refs[detector], made.parts[detector]
+                    if not made.groups:  # those are each of some exposures: `own`
+                        needs[detector][kind] = made.refs[detector], made.parts[detector]
                 else:
                     ref = self.ledger.resolved[key]
                     product: Product = self.store.get(ref)
                     needs[detector][kind] = ref, self.spilled(product, ref, detector)
         return needs
+
+    def own(self, step: Build | Verify, needs: Needs, group: tuple[int, ...]) -> Needs:
+        """Add to what a step uses what was made of one group of its takes, if anything was."""
+        source = step.product if isinstance(step, Verify) else None
+        made = self.ledger.made.get(source.step) if isinstance(source, FromStep) else None
+        if made is None or not made.groups:
+            return needs
+        mine = made.groups[group[0]]
+        return {
+            detector: {**by_kind, step.kind: (mine.refs[detector], mine.parts[detector])}
+            for detector, by_kind in needs.items()
+        }
 
     def spilled(self, product: Product, ref: ProductRef, detector: int) -> Mapping[str, AmplifierProduct]:
         """Give references to a product's pixels, by amplifier."""
@@ -86,10 +142,15 @@ class Work:
         return self.ledger.prepared[take, detector.id, planned.preparation]
 
     def amplifiers(
-        self, planned: PlannedStage, needs: Needs, groups: Iterable[tuple[int, ...]], *, internal: bool
+        self, step: Build | Verify, needs: Needs, groups: Iterable[tuple[int, ...]], *, internal: bool
     ) -> Iterator[AmplifierInputs]:
         """Give the work of every group of takes, detector by detector, amplifier by amplifier."""
+        planned = self.ledger.planned(step)
+        kind = self.registry.get("calibration", step.kind)
+        together = self.groups(step) if kind.groups is not None and not kind.apart and isinstance(step, Build) else ()
+        ids = tuple(tuple(self.ledger.exposures[take].id for take in group) for group in together)
         for takes in groups:
+            used = self.own(step, needs, takes)
             for detector in self.detectors(planned):
                 frames = [self.prepared(planned, take, detector) for take in takes]
                 for amplifier in detector.amplifiers:
@@ -97,29 +158,31 @@ class Work:
                         detector=detector,
                         amplifier=amplifier,
                         frames=tuple(parts[amplifier.name] for parts in frames),
-                        needs={kind: parts[amplifier.name] for kind, (_, parts) in needs[detector.id].items()},
+                        needs={kind: parts[amplifier.name] for kind, (_, parts) in used[detector.id].items()},
                         options=planned.stage.options,
                         internal=internal,
+                        groups=ids,
                     )
 
-    def exposures(self, planned: PlannedStage, needs: Needs, takes: tuple[int, ...]) -> Iterator[AmplifierInputs]:
-        """Give the work of verifying every exposure, each judged by the noise pooled over all of them.
+    def exposures(
+        self, step: Verify, needs: Needs, groups: tuple[tuple[int, ...], ...]
+    ) -> Iterator[AmplifierInputs]:
+        """Give the work of verifying every exposure or group, each judged by the noise pooled over all of them.
 
         The noise of one small overscan is known to half a per cent or so, that of twenty several times better; and a
         frame that is noisier than the others is seen, which its own overscan would hide. The median, so that it
         cannot make the others look quiet.
         """
+        planned = self.ledger.planned(step)
         pooled: dict[tuple[int, str], float] = {}
         for detector in self.detectors(planned):
-            frames = [self.prepared(planned, take, detector) for take in takes]
+            frames = [self.prepared(planned, take, detector) for takes in groups for take in takes]
             for name in frames[0]:
                 squares = [parts[name].frame_noise ** 2 for parts in frames]
                 pooled[detector.id, name] = math.sqrt(statistics.median(squares))
-        for inputs in self.amplifiers(
-            planned, needs, [(take,) for take in takes], internal=planned.stage.verb != "check"
-        ):
+        for inputs in self.amplifiers(step, needs, groups, internal=planned.stage.verb != "check"):
             noise = pooled[inputs.detector.id, inputs.amplifier.name]
-            yield evolve(inputs, frames=(evolve(inputs.frames[0], frame_noise=noise),))
+            yield evolve(inputs, frames=tuple(evolve(frame, frame_noise=noise) for frame in inputs.frames))
 
     def setup(self, planned: PlannedStage, takes: tuple[int, ...]) -> Setup:
         """Give the one setup in which these exposures happened, as far as it tells products of the kind apart.
@@ -157,7 +220,7 @@ class Work:
             unverified=planned.stage.verify.waiver,
         )
         return DetectorInputs(
-            kind=step.kind,
+            kind=self.registry.get("calibration", step.kind).makes,
             detector=detector,
             setup=self.setup(planned, takes),
             exposures=exposures,

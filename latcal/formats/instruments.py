@@ -161,9 +161,20 @@ def _detectors(tree: Tree, written: InstrumentFile, problems: list[Problem]) -> 
 
 
 def _detector(one: SensorUse, sensor: Sensor, amplifiers: tuple[Amplifier, ...]) -> Detector:
-    pixel = float(sensor.pixel.to_value("um"))
-    a00 = float(sensor.brighter_fatter.to_value("1 / electron"))
-    return Detector(one.id, one.name, amplifiers, one.serial, sensor.vendor, pixel, a00, one.crosstalk)
+    turnoff = sensor.least_turnoff
+    return Detector(
+        id=one.id,
+        name=one.name,
+        amplifiers=amplifiers,
+        serial=one.serial,
+        vendor=sensor.vendor,
+        pixel_um=float(sensor.pixel.to_value("um")),
+        brighter_fatter=float(sensor.brighter_fatter.to_value("1 / electron")),
+        crosstalk=one.crosstalk,
+        brighter_fatter_error=float(sensor.brighter_fatter_error.to_value("1 / electron")),
+        brighter_fatter_window=sensor.window,
+        least_turnoff=None if turnoff is None else float(turnoff.to_value("electron")),
+    )
 
 
 def _crosstalk_problems(tree: Tree, index: int, one: SensorUse, amplifiers: tuple[Amplifier, ...]) -> list[Problem]:

@@ -40,9 +40,9 @@ def is_own(keyword: str) -> bool:
 
 
 def written_text(text: str) -> str:
-    """Write text in what FITS can hold: printable ASCII without blanks at the end."""
+    """Write text in what FITS can hold: printable ASCII with neither a blank nor ``&``, which continues, at the end."""
     escaped = text.encode("unicode_escape").decode("ascii")
-    return f"{escaped[:-1]}\\x20" if escaped.endswith(" ") else escaped
+    return f"{escaped[:-1]}\\x{ord(escaped[-1]):02x}" if escaped.endswith((" ", "&")) else escaped
 
 
 def read_text(written: str) -> str:

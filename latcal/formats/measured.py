@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latcal.errors import Problem, RecipeError
+from latcal.formats.columns import read_untested
 from latcal.model.measurements import Measurements
-from latcal.model.metrics import Measurement, Metric, Scope
+from latcal.model.metrics import Measurement, Metric
 from latcal.model.quantities import parse_unit
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-_PLACES = {
-    Scope.AMPLIFIER: ("exposure", "detector", "amplifier"),
-    Scope.DETECTOR: ("exposure", "detector"),
-    Scope.EXPOSURE: ("exposure",),
-    Scope.PRODUCT: ("detector",),
-}
 
 
 def measurements_of(table: Table, metrics: Mapping[str, Metric]) -> Measurements:
@@ -31,7 +25,7 @@ def measurements_of(table: Table, metrics: Mapping[str, Metric]) -> Measurements
     table : Table
         A row for each place. The columns ``exposure``, ``detector`` and ``amplifier`` name it, as far as the metrics'
         scopes need them; a column ``scope``, as `latcal.formats.columns.measurements_ecsv` writes it, tells for which
-        metrics the row is; ``time`` [s] is the exposure time. Every column called as a metric holds its values, in a
+        metrics the row is; ``time`` [s] is the exposure time; ``untested`` names what no rule is applied to. Every column called as a metric holds its values, in a
         unit that converts to the metric's. Other columns are left aside. Masked values are NaN.
     metrics : mapping of str to Metric
 
@@ -75,7 +69,7 @@ def _missing(table: Table, names: list[str], metrics: Mapping[str, Metric]) -> I
     if not names:
         known = ", ".join(sorted(metrics))
         yield Problem(f"none of the columns {', '.join(table.colnames)} is a metric", f"name them: {known}")
-    wanted = dict.fromkeys(key for name in names for key in _PLACES[metrics[name].scope])
+    wanted = dict.fromkeys(key for name in names for key in metrics[name].scope.axes)
     for key in wanted:
         if key not in table.colnames:
             yield Problem(f"there is no column {key!r}", "say to which place each row belongs")
@@ -102,7 +96,7 @@ def _places(table: Table) -> list[dict[str, Any]]:
     """
     scoped = "scope" in table.colnames
     rows: list[dict[str, Any]] = [{} for _ in range(len(table))]
-    for key in {"scope", "exposure", "detector", "amplifier", "time"} & set(table.colnames):
+    for key in {"scope", "exposure", "detector", "amplifier", "time", "untested"} & set(table.colnames):
         for row, value in zip(rows, table[key].tolist(), strict=True):  # what is masked is None
             if value not in (None, "") and not (key == "exposure" and scoped and value == 0):
                 row[key] = value if key in ("exposure", "time") else str(value)
@@ -115,20 +109,22 @@ def _distinct(rows: list[dict[str, Any]], key: str) -> tuple[Any, ...]:
 
 def _column(table: Table, rows: list[dict[str, Any]], metric: Metric) -> Iterator[Measurement]:
     """Give the values of one metric; a place may be given twice if it is told the same."""
-    column, keys = table[metric.name], _PLACES[metric.scope]
+    column, keys = table[metric.name], metric.scope.axes
     values = np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
     if column.unit is not None:
         values = column.unit.to(parse_unit(metric.unit), values)
     told: dict[tuple[Any, ...], float] = {}
+    untested: dict[tuple[Any, ...], str] = {}
     for row, value in zip(rows, values, strict=True):
         if row.get("scope", metric.scope.value) != metric.scope.value:
             continue
         if any(key not in row for key in keys):
             raise RecipeError([Problem(f"a row with {metric.name} {value:g} names no {' or '.join(keys)}")])
         place = tuple(row[key] for key in keys)
+        untested[place] = read_untested(row.get("untested", "")).get(metric.name, "")
         before = told.setdefault(place, float(value))
         if before != value and not (np.isnan(before) and np.isnan(value)):
             where = " ".join(map(str, place))
             raise RecipeError([Problem(f"{metric.name} of {where} is given twice, as {before:g} and {value:g}")])
     for place, value in told.items():
-        yield Measurement(metric.name, value, **dict(zip(keys, place, strict=True)))
+        yield Measurement(metric.name, value, **dict(zip(keys, place, strict=True)), untested=untested[place])

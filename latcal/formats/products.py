@@ -116,7 +116,8 @@ def digest(product: Product) -> str:
         for column_name, column in product.tables[name].items():
             values = array_of(column, column_name)
             text = values.dtype.kind == "S"
-            total.update(json.dumps([name, column_name, column.unit, values.dtype.kind, len(values)]).encode())
+            size = len(values) if values.ndim == 1 else list(values.shape)
+            total.update(json.dumps([name, column_name, column.unit, values.dtype.kind, size]).encode())
             total.update(json.dumps(list(column.values)).encode() if text else values.tobytes())
     return total.hexdigest()
 
@@ -149,10 +150,15 @@ def _facts_text(product: Product) -> str:
     facts: dict[str, Any] = {name: records.to_plain(getattr(product, name)) for name in _FACTS}
     facts["planes"] = [[name, plane.dtype.name] for name, plane in product.planes.items()]
     facts["tables"] = [
-        [name, [[column_name, column.unit] for column_name, column in table.items()]]
+        [name, [[column_name, column.unit, *_cell(column)] for column_name, column in table.items()]]
         for name, table in product.tables.items()
     ]
     return json.dumps(facts, allow_nan=False)
+
+
+def _cell(column: Column) -> list[int]:
+    """Give how many values a cell has, if it has several: FITS does not tell one from a cell of one."""
+    return [len(value) for value in column.values[:1] if isinstance(value, tuple)]
 
 
 def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
@@ -222,7 +228,10 @@ def _table_hdu(name: str, table: Mapping[str, Column]) -> fits.BinTableHDU:
 
 
 def _format(values: NDArray[Any]) -> str:
-    return f"{values.dtype.itemsize}A" if values.dtype.kind == "S" else {"b": "L", "i": "K", "f": "D"}[values.dtype.kind]
+    if values.dtype.kind == "S":
+        return f"{values.dtype.itemsize}A"
+    cell = "".join(map(str, values.shape[1:]))
+    return cell + {"b": "L", "i": "K", "f": "D"}[values.dtype.kind]
 
 
 def _text_hdu(text: str) -> fits.BinTableHDU:
@@ -244,7 +253,7 @@ def _arrays(hdus: Any, facts: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]
     for place, (name, columns) in enumerate(facts["tables"], 1 + len(planes)):
         data = hdus[place].data
         tables[name] = {
-            key: column_of(np.asarray(data.field(index)) if len(data) else np.empty(0), unit)
-            for index, (key, unit) in enumerate(columns)
+            key: column_of(np.asarray(data.field(index)).reshape(-1, *cell) if len(data) else np.empty(0), unit)
+            for index, (key, unit, *cell) in enumerate(columns)
         }
     return planes, tables

@@ -75,7 +75,8 @@ def write_raw(frame: Frame, path: Path, *, compress: bool) -> None:
     put_cards(primary.header, place_cards(frame))
     put_cards(primary.header, ((word, value, "") for word, value in frame.header.items() if word.upper() not in OWN))
     put_cards(primary.header, primary_cards(frame))
-    fits.HDUList(hdus).writeto(path, overwrite=True, output_verify="exception")
+    primary.verify("exception")  # it has what a camera says; the headers of the images are latcal's own
+    fits.HDUList(hdus).writeto(path, overwrite=True, output_verify="ignore")
 
 
 def _image_hdu(image: NDArray[Any], *, compress: bool) -> fits.ImageHDU | fits.CompImageHDU:

@@ -99,6 +99,29 @@ class AmplifierRow:
     parallel_overscan: Box | None = None
 
 
+def _not_negative(_: Any, field: Any, value: Any) -> None:
+    if value.value < 0:
+        raise ValueError(f"{value} is below 0, and no error", f"write '{field.name}: 1e-7 / electron', or leave it out")
+
+
+def _above_zero(_: Any, field: Any, value: Any) -> None:
+    if value is not None and not value.value > 0:
+        raise ValueError(f"{value} is not above 0", f"write '{field.name}: 90000 electron', or leave it out")
+
+
+def _least(sensor: Sensor, _: Any, value: Any) -> None:
+    if value is not None and sensor.greatest_brighter_fatter is None:
+        raise ValueError("a window has two ends", "write 'greatest_brighter_fatter: 7e-7 / electron' too")
+
+
+def _greatest(sensor: Sensor, _: Any, value: Any) -> None:
+    least = sensor.least_brighter_fatter
+    if value is not None and least is None:
+        raise ValueError("a window has two ends", "write 'least_brighter_fatter: -4.6e-6 / electron' too")
+    if value is not None and not least < value:
+        raise ValueError(f"{value} is not above the least, {least}", "write the more negative one as the least")
+
+
 @frozen
 class Sensor:
     """A type of sensor: what all detectors of it have in common.
@@ -121,9 +144,29 @@ class Sensor:
     vendor: str = ""
     pixel: Any = option("10 um", help="Size of a pixel.", unit="um")
     brighter_fatter: Any = option("0 / electron", help="Nominal coefficient a00, negative.", unit="1 / electron")
+    brighter_fatter_error: Any = option(
+        "0 / electron", help="Its standard error.", unit="1 / electron", validator=_not_negative
+    )
+    least_brighter_fatter: Any = option(
+        None, help="A measured a00 is acceptable above this.", unit="1 / electron", validator=_least
+    )
+    greatest_brighter_fatter: Any = option(None, help="And below this.", unit="1 / electron", validator=_greatest)
+    least_turnoff: Any = option(
+        None, help="A turnoff is acceptable above this.", unit="electron", validator=_above_zero
+    )
     gain: Figures | None = field(default=None, validator=convertible("electron / adu"))
     read_noise: Figures | None = field(default=None, validator=convertible("electron"))
     saturation: Figures | None = field(default=None, validator=convertible("adu"))
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Between which a measured a00 is acceptable [1 / electron]."""
+        if self.least_brighter_fatter is None:
+            return None
+        least, greatest = (
+            float(one.to_value("1 / electron")) for one in (self.least_brighter_fatter, self.greatest_brighter_fatter)
+        )
+        return least, greatest
 
 
 def located(tree: Tree, path: Path, what: str, hint: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import TypeAlias
@@ -171,6 +172,34 @@ class Built:
     refs: tuple[ProductRef, ...]
 
 
+def _same(value: float) -> tuple[bool, float]:
+    return (True, 0.0) if math.isnan(value) else (False, value)
+
+
+@frozen
+class Figure:
+    """A value with its standard error, NaN where there is none; what is NaN equals itself.
+
+    Parameters
+    ----------
+    untested : str
+        Why no rule is applied to it: then it is a bound at best.
+    """
+
+    value: float = field(eq=_same)
+    error: float = field(default=math.nan, eq=_same)
+    untested: str = ""
+
+
+@frozen
+class Shown:
+    """A metric amplifier by amplifier, in its unit; figures by detector and amplifier, ``S00 C00``."""
+
+    metric: str
+    unit: str
+    figures: Mapping[str, Figure]
+
+
 @frozen
 class Judged:
     """A verdict was reached.
@@ -181,12 +210,15 @@ class Judged:
         By metric: its median, least and greatest value.
     units : mapping of str to str
         By metric.
+    shown : tuple of Shown
+        What the calibration type shows amplifier by amplifier.
     """
 
     step: int
     verdict: Verdict
     numbers: Mapping[str, Mapping[str, float]] = field(factory=dict)
     units: Mapping[str, str] = field(factory=dict)
+    shown: tuple[Shown, ...] = ()
 
 
 @frozen

@@ -127,8 +127,12 @@ class Detector:
 
     Parameters
     ----------
-    brighter_fatter : float [1 / electron]
-        Nominal coefficient a00, negative; 0 where none is known.
+    brighter_fatter, brighter_fatter_error : float [1 / electron]
+        Nominal coefficient a00, negative, and its standard error; 0 where none is known.
+    brighter_fatter_window : (float, float) or None [1 / electron]
+        Between which a measured a00 is acceptable.
+    least_turnoff : float or None [electron]
+        What the turnoff of a photon transfer curve must be above.
     crosstalk : Coefficients
         What of each amplifier (column) shows in each other (row); empty where that is not known.
 
@@ -146,6 +150,9 @@ class Detector:
     pixel_um: float = 10.0
     brighter_fatter: float = 0.0
     crosstalk: Coefficients = ()
+    brighter_fatter_error: float = 0.0
+    brighter_fatter_window: tuple[float, float] | None = None
+    least_turnoff: float | None = None
 
     def __attrs_post_init__(self) -> None:
         names = [amplifier.name for amplifier in self.amplifiers]

@@ -6,17 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from latcal.model.metrics import Measurement, Metric, Scope
-
-_AXES = {
-    Scope.AMPLIFIER: ("exposure", "detector", "amplifier"),
-    Scope.DETECTOR: ("exposure", "detector"),
-    Scope.EXPOSURE: ("exposure",),
-    Scope.PRODUCT: ("detector",),
-}
 
 
 @frozen(eq=False)
@@ -35,8 +28,10 @@ class Measurements:
     metrics : mapping of str to Metric
     values : mapping of str to array
         By metric: (exposures, detectors, amplifiers) for the amplifier scope, (exposures, detectors) for the
-        detector scope, (exposures,) for the exposure scope, (detectors,) for the product scope; float64, NaN where
-        nothing was measured, in the unit that the metric declares.
+        detector scope, (exposures,) for the exposure scope, (detectors,) for the product scope, (detectors, amplifiers)
+        for that of its amplifiers; float64, NaN where nothing was measured, in the unit that the metric declares.
+    untested : mapping of str to mapping
+        By metric: the places, as indices of its array, where no rule that names it is applied, each with the reason.
     """
 
     exposures: tuple[int, ...]
@@ -45,6 +40,7 @@ class Measurements:
     amplifiers: tuple[tuple[str, ...], ...]
     metrics: Mapping[str, Metric]
     values: Mapping[str, NDArray[np.float64]]
+    untested: Mapping[str, Mapping[tuple[int, ...], str]] = field(factory=dict)
 
     def shape(self, scope: Scope) -> tuple[int, ...]:
         """Give the shape of an array of that scope."""
@@ -53,19 +49,19 @@ class Measurements:
             "detector": len(self.detectors),
             "amplifier": max((len(names) for names in self.amplifiers), default=0),
         }
-        return tuple(size[axis] for axis in _AXES[scope])
+        return tuple(size[axis] for axis in scope.axes)
 
     def present(self, scope: Scope) -> NDArray[np.bool_]:
         """Tell which places of that scope exist: a detector may have fewer amplifiers than another."""
         here = np.ones(self.shape(scope), bool)
-        if scope is Scope.AMPLIFIER:
+        if "amplifier" in scope.axes:
             for d, names in enumerate(self.amplifiers):
-                here[:, d, len(names) :] = False
+                here[..., d, len(names) :] = False
         return here
 
     def place(self, scope: Scope, index: tuple[int, ...]) -> dict[str, int | str]:
         """Name the place at an index: its exposure, detector and amplifier, as the scope has them."""
-        at = dict(zip(_AXES[scope], (int(i) for i in index), strict=True))
+        at = dict(zip(scope.axes, (int(i) for i in index), strict=True))
         named: dict[str, int | str] = {}
         if "exposure" in at:
             named["exposure"] = self.exposures[at["exposure"]]
@@ -84,6 +80,7 @@ class Measurements:
             If a measurement has no metric, or does not name a place of its metric's scope.
         """
         values = {name: array.copy() for name, array in self.values.items()}
+        untested = {name: dict(places) for name, places in self.untested.items()}
         rows: dict[str, dict[Any, int]] = {
             "exposure": {key: i for i, key in enumerate(self.exposures)},
             "detector": {key: i for i, key in enumerate(self.detectors)},
@@ -95,11 +92,17 @@ class Measurements:
                 raise ValueError(f"{one.metric!r} is not a metric that was declared ({', '.join(self.metrics)})")
             array = values.setdefault(one.metric, np.full(self.shape(metric.scope), np.nan))
             index: list[int] = []
-            for axis in _AXES[metric.scope]:
+            for axis in metric.scope.axes:
                 key = getattr(one, axis)
                 known = channels[index[-1]] if axis == "amplifier" else rows[axis]
                 if key not in known:
                     raise ValueError(f"{one.metric}: {key!r} is not an {axis} that was verified")
                 index.append(known[key])
             array[tuple(index)] = one.value
-        return Measurements(self.exposures, self.times_s, self.detectors, self.amplifiers, self.metrics, values)
+            if one.untested:
+                untested.setdefault(one.metric, {})[tuple(index)] = one.untested
+        return evolve(self, values=values, untested=untested)
+
+    def exempt(self, names: Iterable[str]) -> dict[tuple[int, ...], str]:
+        """Give the places where a rule that names these metrics is not applied, each with the reason."""
+        return {place: why for name in sorted(names) for place, why in self.untested.get(name, {}).items()}

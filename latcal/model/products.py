@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
+import numpy as np
 from astropy.time import Time
 from attrs import field, frozen
 from numpy.typing import NDArray
@@ -85,7 +87,13 @@ class Provenance:
 
 @frozen
 class Column:
-    """One column of a table, with its unit (astropy's spelling; empty for none)."""
+    """One column of a table, with its unit (astropy's spelling; empty for none).
+
+    Parameters
+    ----------
+    values : tuple
+        Texts, truth values or numbers; or tuples of numbers or of truth values, all of one length (vector cells).
+    """
 
     values: tuple[Any, ...]
     unit: str = ""
@@ -121,12 +129,17 @@ class Product:
     exposure: int | None = None
 
     def facts(self, amplifier: str) -> Mapping[str, float]:
-        """Give the numbers of one amplifier's row in the ``amplifiers`` table."""
+        """Give the single numbers of one amplifier's row in the ``amplifiers`` table; texts and vectors are left out."""
         table = self.tables.get("amplifiers", {})
         if "amplifier" not in table:
             return {}
         row = table["amplifier"].values.index(amplifier)
-        return {name: float(c.values[row]) for name, c in table.items() if name != "amplifier"}
+        cells = {name: column.values[row] for name, column in table.items()}
+        return {name: float(cell) for name, cell in cells.items() if isinstance(cell, Real | np.bool_)}
+
+
+NOWHERE = Plane("", 0, (0, 0))
+"""The plane of a product that has none."""
 
 
 @frozen
@@ -141,6 +154,10 @@ class AmplifierProduct:
         The amplifier's row of the product's table.
     detector_facts : mapping of str to float
         Mean of each fact over the detector's amplifiers.
+    mask : Plane
+        uint8, with the bits of `MASK_PLANES`; empty where the product has no mask.
+    more : mapping of str to Plane
+        Planes of other names than ``image``, ``variance``, ``mask`` and ``kept``, if they are of the detector's shape.
     """
 
     ref: ProductRef
@@ -149,6 +166,8 @@ class AmplifierProduct:
     variance: Plane
     facts: Mapping[str, float]
     detector_facts: Mapping[str, float]
+    mask: Plane = NOWHERE
+    more: Mapping[str, Plane] = field(factory=dict)
 
     @property
     def reader(self) -> Any:

@@ -20,6 +20,7 @@ from latcal.model.events import (
     ResolvedNeed,
     RunEnded,
     RunStarted,
+    Shown,
     Solved,
     StageLine,
     Status,
@@ -60,6 +61,7 @@ class StageReport:
     verdict: Verdict | None = None
     numbers: Mapping[str, Mapping[str, float]] = field(factory=dict)
     units: Mapping[str, str] = field(factory=dict)
+    shown: tuple[Shown, ...] = ()
     built: tuple[ProductRef, ...] = ()
     certified: tuple[Certified, ...] = ()
     kept: Kept | None = None
@@ -125,8 +127,9 @@ def _apply(report: RunReport, event: Event) -> RunReport:
             return evolve(report, solved=(*report.solved, event))
         case Built(step=step, refs=refs):
             return evolve(report, stages=stage(at_stage(step), built=refs))
-        case Judged(step=step, verdict=verdict, numbers=numbers, units=units):
-            return evolve(report, stages=stage(at_stage(step), verdict=verdict, numbers=numbers, units=units))
+        case Judged(step=step, verdict=verdict, numbers=numbers, units=units, shown=shown):
+            told = {"verdict": verdict, "numbers": numbers, "units": units, "shown": shown}
+            return evolve(report, stages=stage(at_stage(step), **told))
         case Certified(step=step):
             index = at_stage(step)
             done = next(s.certified for s in report.stages if s.line.index == index)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from latcal.model.measurements import Measurements
 from latcal.model.metrics import Scope
@@ -91,7 +92,7 @@ class Tally:
     Parameters
     ----------
     places : int
-        How many places one exposure has (or the product).
+        How many places one exposure has (or the product), or had been tested where it is.
     failed : mapping of int to int
         By exposure id, how many of them failed; exposures without failure are left out. A product rule counts
         under 0.
@@ -103,6 +104,10 @@ class Tally:
         Whether it made the set be refused.
     strain : float
         The largest; above 1 the rule fails there.
+    tested : int
+        At how many places, over all exposures, the rule was applied.
+    untested : mapping of str to int
+        By reason, at how many it was not.
     """
 
     rule: str
@@ -115,6 +120,8 @@ class Tally:
     closest: str
     decisive: bool = False
     strain: float = 0.0
+    tested: int = 0
+    untested: dict[str, int] = field(factory=dict)
 
 
 @frozen
@@ -129,6 +136,10 @@ class Verdict:
         What would make a refused set pass, when that is known: ``8 more frames would do``.
     missing : tuple of str
         Exposures of the set that did not come, each with the reason; the others were judged.
+    unused : tuple of str
+        Exposures that came and go with no other, each with the reason.
+    each : str
+        What is judged one by one: an exposure, or a pair.
     """
 
     kind: str
@@ -143,15 +154,21 @@ class Verdict:
     unverified: str = ""
     remedy: str = ""
     missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    each: str = "exposure"
 
 
 def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Finding]]:
     """Apply one rule everywhere; make an object of each failure only."""
     shape = measured.shape(checked.scope)
     values = {name: measured.values.get(name, np.full(shape, np.nan)) for name in checked.names}
-    present = measured.present(checked.scope)
-    failed = ~checked.passes(values) & present
-    strain = np.where(present, checked.strain(values), -np.inf)
+    places = measured.present(checked.scope)
+    exempt = measured.exempt(checked.names)
+    tested = places.copy()
+    for place in exempt:
+        tested[place] = False
+    failed = ~checked.passes(values) & tested
+    strain = np.where(tested, checked.strain(values), -np.inf)
     rule = checked.rule
 
     def describe(index: tuple[int, ...]) -> str:
@@ -164,15 +181,20 @@ def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Fi
     counts: dict[int, int] = {}
     for finding in findings:
         counts[finding.exposure or 0] = counts.get(finding.exposure or 0, 0) + 1
-    top = np.unravel_index(int(np.argmax(strain)), shape) if strain.size else None
-    places = int(present[0].sum()) if checked.scope is Scope.AMPLIFIER and len(present) else int(np.prod(shape[1:]))
-    if checked.scope is Scope.PRODUCT:
-        places = shape[0]
-    worst = max(findings, key=lambda finding: finding.strain, default=None)
-    closest = describe(tuple(int(i) for i in top)) if top is not None else ""
-    most = float(strain.max()) if strain.size else 0.0
+    any_tested = bool(tested.any())
+    top = np.unravel_index(int(np.argmax(strain)), shape) if any_tested else None
     tally = Tally(
-        rule.name, str(rule.text), checked.scope, rule.advisory, places, counts, worst, closest, strain=most
+        rule.name,
+        str(rule.text),
+        checked.scope,
+        rule.advisory,
+        int(places[0].sum() if checked.scope.of_exposures and len(places) else places.sum()),
+        counts,
+        max(findings, key=lambda finding: finding.strain, default=None),
+        describe(tuple(int(i) for i in top)) if top is not None else "",
+        strain=float(strain.max()) if any_tested else 0.0,
+        tested=int(tested.sum()),
+        untested=dict(Counter(exempt.values())),
     )
     return tally, findings
 
@@ -182,7 +204,9 @@ def judge(kind: str, rules: Sequence[CheckedRule], acceptance: Acceptance, measu
 
     An exposure fails when one amplifier rule fails on as many amplifiers as the limits say, or one detector rule on
     as many detectors, or any exposure rule at all. The set is refused when enough exposures fail, or when any
-    product rule does. Advisory rules are reported and never counted.
+    product rule does, or a rule of a product's amplifiers on as many of them as would fail an exposure. Advisory rules
+    are reported and never counted. Where a measurement says that it is not to be tested, no rule is applied; a set for
+    which no rule that counts was applied anywhere is refused.
 
     Raises
     ------
@@ -198,24 +222,22 @@ def judge(kind: str, rules: Sequence[CheckedRule], acceptance: Acceptance, measu
         Scope.DETECTOR: limits.detectors,
         Scope.EXPOSURE: 1,
         Scope.PRODUCT: 1,
+        Scope.PRODUCT_AMPLIFIER: limits.amplifier_findings,
     }
     tallies, findings, bad, product_bad = [], [], set[int](), False
     for checked in rules:
         tally, found = _tally(checked, measured)
-        over = set[int]()
-        if checked.scope is not Scope.PRODUCT:
-            over = {exposure for exposure, n in tally.failed.items() if n >= needed[checked.scope]}
-        counted = not tally.advisory
-        hit = counted and (bool(over) or (checked.scope is Scope.PRODUCT and bool(tally.failed)))
-        if counted:
+        over = {exposure for exposure, n in tally.failed.items() if n >= needed[checked.scope]}
+        hit = bool(over) and not tally.advisory
+        if hit and checked.scope.of_exposures:
             bad |= over
-            product_bad |= checked.scope is Scope.PRODUCT and bool(tally.failed)
+        product_bad |= hit and not checked.scope.of_exposures
         tallies.append(evolve(tally, decisive=hit))
         findings += found
-    accepted = len(bad) < limits.exposures and not product_bad
+    applied = any(not tally.advisory and tally.tested for tally in tallies)
     return Verdict(
         kind,
-        accepted,
+        len(bad) < limits.exposures and not product_bad and applied,
         measured.exposures,
         measured.detectors,
         amplifiers,

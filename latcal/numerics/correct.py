@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from latcal.numerics.arrays import Pixels, Read
 
@@ -24,6 +27,29 @@ def subtract(read: Read, *others: Read) -> Read:
         pixels = read(rows)
         for other in others:
             pixels = pixels - other(rows)
+        return pixels
+
+    return rest
+
+
+def masked(read: Read, flags: Callable[[slice], NDArray[np.uint8]], bits: int) -> Read:
+    """Leave out the pixels that a mask flags.
+
+    Parameters
+    ----------
+    read : Read of (ny, nx) [unit]
+    flags : reader of rows of (ny, nx) uint8
+    bits : int
+        Those that leave a pixel out.
+
+    Returns
+    -------
+    Read of (ny, nx) [unit]
+        NaN where one of the bits is set.
+    """
+
+    def rest(rows: slice) -> Pixels:
+        pixels: Pixels = np.where((flags(rows) & np.uint8(bits)) != 0, np.float32(np.nan), read(rows))
         return pixels
 
     return rest

@@ -20,6 +20,7 @@ from latcal.model.events import (
     Certified,
     Event,
     Exposed,
+    Figure,
     Ingested,
     Judged,
     Kept,
@@ -27,6 +28,7 @@ from latcal.model.events import (
     Resolved,
     RunEnded,
     RunStarted,
+    Shown,
     Solved,
     Status,
     StepEnded,
@@ -63,8 +65,8 @@ from latcal.plugin.declarations import (
     StoreType,
 )
 from latcal.plugin.hookspecs import hookimpl
-from latcal.plugin.images import assemble_image
-from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Outlook, Part
+from latcal.plugin.images import amplifier_tables, assemble_image, assemble_tables, failure
+from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Light, Outlook, Part
 from latcal.plugin.protocols import Camera, CameraDescription, Certification, Executor, Reporter, Store, Task, World
 
 __all__ = [
@@ -97,6 +99,7 @@ __all__ = [
     "Exposure",
     "ExposureRequest",
     "Exposures",
+    "Figure",
     "Finding",
     "Frame",
     "Group",
@@ -108,6 +111,7 @@ __all__ = [
     "Kept",
     "LatcalError",
     "Level",
+    "Light",
     "Limits",
     "Measurement",
     "Measurements",
@@ -137,6 +141,7 @@ __all__ = [
     "Scope",
     "Sequence",
     "Setup",
+    "Shown",
     "Solved",
     "StageReport",
     "Status",
@@ -155,9 +160,12 @@ __all__ = [
     "Verdict",
     "Verify",
     "World",
+    "amplifier_tables",
     "assemble_image",
+    "assemble_tables",
     "day_and_number",
     "exposure_id",
+    "failure",
     "fold",
     "hookimpl",
     "instant",

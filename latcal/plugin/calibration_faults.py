@@ -33,9 +33,20 @@ def calibration_faults(one: CalibrationType) -> Iterator[Problem]:
         yield Problem(f"has {key!r} in its setup", f"there is {', '.join(SETUP_KEYS)}")
     if (one.build_amplifier is None) != (one.assemble is None):
         yield Problem("has one of build_amplifier and assemble, and a product is made by both")
+    if one.assemble is None and one.measure is None:
+        yield Problem("has no measure, and makes no product")
+    if one.assemble is None and one.groups is not None:
+        yield Problem("has groups, and makes no product")
+    if one.residual is not None and one.groups_apart:
+        yield Problem("has a residual, which is of one exposure, and groups apart")
+    if one.product and not one.groups_apart:
+        yield Problem("has a product of another name, which is for what is measured in groups apart")
+    if not isinstance(one.product, str) or (one.product and not NAME.fullmatch(one.product)):
+        yield Problem(f"has the product {shown(one.product)}, which is not a name", "write letters, digits and _")
     if one.residual is not None and one.assemble is None:
         yield Problem("has a residual, and no assemble that would put it together")
     yield from _metric_faults(one.metrics)
+    yield from _shown_faults(one.shown, one.metrics)
     yield from _rule_faults(one.rules, one.metrics)
 
 
@@ -52,6 +63,18 @@ def _metric_faults(metrics: Any) -> Iterator[Problem]:
             yield Problem(f"has the metric {name!r} of {shown(metric.scope)}, which is not a Scope")
         if not is_unit(metric.unit):
             yield Problem(f"has the metric {name!r} in {shown(metric.unit)}, which is not a unit")
+
+
+def _shown_faults(shown_metrics: Any, metrics: Any) -> Iterator[Problem]:
+    pairs = shown_metrics if isinstance(shown_metrics, tuple) else (shown_metrics,)
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
+            yield Problem(f"shows {shown(pair)}, which is not a pair of names of metrics")
+            return
+        for name in filter(None, pair):
+            scope = getattr(metrics.get(name), "scope", None) if isinstance(metrics, Mapping) else None
+            if scope is not Scope.PRODUCT_AMPLIFIER:
+                yield Problem(f"shows {name!r}, which is not a metric of an {Scope.PRODUCT_AMPLIFIER.value}")
 
 
 def _rule_faults(rules: Any, metrics: Mapping[str, Metric]) -> Iterator[Problem]:

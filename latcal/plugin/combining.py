@@ -16,7 +16,7 @@ from latcal.model.geometry import Preparation
 from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct
 from latcal.model.recipe import Sequence as Exposed
-from latcal.numerics import statistics
+from latcal.numerics import correct, statistics
 from latcal.numerics.arrays import Pixels, Read
 from latcal.numerics.stacks import Combined
 from latcal.plugin.inputs import AmplifierInputs, Part
@@ -27,6 +27,46 @@ OVERSCAN = "Overscan models, all of them, in place of those of the instrument; l
 """Help of the option `overscan`."""
 CROSSTALK = "Whether crosstalk is subtracted, where the instrument file has coefficients of it."
 """Help of the option `crosstalk`."""
+DEFECTS = "Whether defects are left out: pixels of a defect map, which is then needed, have no value."
+"""Help of the option `defects`."""
+FAINTEST = 10.0
+"""A frame of fewer electrons is none of a flat: about the noise of one pixel; latcal's choice."""
+_BAD = 1 << MASK_PLANES["BAD"]
+
+
+def defects(options: Any) -> frozenset[str]:
+    """Give the defect map among the kinds that are needed, where the option `defects` asks for it."""
+    return frozenset({"defects"}) if options.defects else frozenset()
+
+
+def reader(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
+    """Give what reads a frame; where a defect map is needed, its pixels have no value."""
+    if "defects" not in inputs.needs:
+        return frame.reader  # type: ignore[no-any-return]
+    return correct.masked(frame.reader, inputs.need("defects").mask.read, _BAD)
+
+
+def saturated_part(inputs: AmplifierInputs, signal: Pixels) -> float:
+    """Give the part of the pixels of a frame that light has filled: without value, though the bias has one there.
+
+    Parameters
+    ----------
+    inputs : AmplifierInputs
+        Which needs a bias; pixels of a defect map that is needed do not count.
+    signal : (ny, nx)
+        The frame, corrected as `reader` and the bias do it.
+    """
+    good = np.isfinite(inputs.need("bias").reader(WHOLE))
+    if "defects" in inputs.needs:
+        good &= (inputs.need("defects").mask.read() & np.uint8(_BAD)) == 0
+    valued = int(np.count_nonzero(good))
+    return int(np.count_nonzero(good & np.isnan(signal))) / valued if valued else 0.0
+
+
+def in_adu(inputs: AmplifierInputs, frame: AmplifierFrame) -> Pixels:
+    """Give a frame minus the bias in the counts that it was read in, (ny, nx) [adu]; NaN at defects, as `reader`."""
+    signal = correct.subtract(reader(inputs, frame), inputs.need("bias").reader)(WHOLE)
+    return signal / np.float32(inputs.amplifier.gain)
 
 
 def above_zero(_: Any, attribute: Any, value: float) -> None:
@@ -39,6 +79,16 @@ def not_below_zero(_: Any, attribute: Any, value: float) -> None:
     """Refuse an option that is below zero: a validator of attrs."""
     if not value >= 0:
         raise ValueError(f"{value} is not at least 0", f"write '{attribute.name}: {attribute.default}'")
+
+
+def at_least(least: float) -> Callable[[Any, Any, float], None]:
+    """Give a validator of attrs that refuses an option below `least`."""
+
+    def validate(_: Any, attribute: Any, value: float) -> None:
+        if not value >= least:
+            raise ValueError(f"{value} is not {least:g} or more", f"write '{attribute.name}: {max(attribute.default, least)}'")
+
+    return validate
 
 
 @frozen
@@ -91,12 +141,12 @@ def part(
     -------
     Part
         Planes ``image``, ``variance``, ``mask`` (NO_DATA where the image has no value, SATURATED where an input has no
-        value, REJECTED where one was left out for its value) and ``kept``.
+        value, REJECTED where one was left out for its value, BAD where a defect map that was used says so) and ``kept``.
     """
     planes: dict[str, NDArray[Any]] = {
         "image": combined.image,
         "variance": combined.variance,
-        "mask": _mask(inputs.frames, stack, combined),
+        "mask": _mask(inputs, stack, combined),
         "kept": combined.kept,
     }
     return Part(planes, {**_facts_of(inputs), **_facts(combined, unit), **(facts or {})})
@@ -132,6 +182,22 @@ def level_of(product: AmplifierProduct) -> float:
     return level
 
 
+def light_of(inputs: AmplifierInputs, frame: AmplifierFrame) -> float:
+    """Give the level of light over the detector of a flat [electron]: the one scale of an exposure.
+
+    The bias is taken off, and the dark in the frame's dark time where a dark is needed.
+    """
+    dark = level_of(inputs.need("dark")) * frame.exposure.dark_time_s if "dark" in inputs.needs else 0.0
+    return frame.detector_level - level_of(inputs.need("bias")) - dark
+
+
+def light_weights(frames: Sequence[AmplifierFrame], lights: Sequence[float]) -> list[float] | None:
+    """Weight flats of different times by their inverse variance where the flat is 1; those of one time equally."""
+    if len({frame.exposure.time_s for frame in frames}) == 1:
+        return None
+    return [light * light / (frame.frame_noise**2 + light) for frame, light in zip(frames, lights, strict=True)]
+
+
 def nothing(shape: tuple[int, int]) -> Combined:
     """Give what comes of no frames that count: an image without any value."""
     empty = np.full(shape, np.nan, dtype=np.float32)
@@ -165,16 +231,18 @@ def no_levels(sequences: Iterable[Exposed]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _mask(frames: Iterable[AmplifierFrame], stack: Sequence[Read], combined: Combined) -> NDArray[np.uint8]:
+def _mask(inputs: AmplifierInputs, stack: Sequence[Read], combined: Combined) -> NDArray[np.uint8]:
     mask = _no_data(combined.image)
     if combined.rejected:
         valued = np.zeros(mask.shape, dtype=np.uint16)
         for read in stack:
             valued += np.isfinite(read(WHOLE))
         mask[combined.kept < valued] |= np.uint8(1 << MASK_PLANES["REJECTED"])
-    for frame in frames:
+    for frame in inputs.frames:
         if frame.saturated:
             mask[np.isnan(frame.reader(WHOLE))] |= np.uint8(1 << MASK_PLANES["SATURATED"])
+    if "defects" in inputs.needs:
+        mask |= inputs.need("defects").mask.read() & np.uint8(_BAD)
     return mask
 
 
@@ -197,7 +265,16 @@ def _facts_of(inputs: AmplifierInputs) -> Facts:
         "overscan_variance": (float(np.mean(added)) if added else 0.0, ""),
         "pedestal": (float(np.mean([frame.pedestal for frame in frames])), "adu"),
         "saturated": (float(sum(frame.saturated for frame in frames)), ""),
+        **defect_facts(inputs),
     }
+
+
+def defect_facts(inputs: AmplifierInputs) -> Facts:
+    """Say how many pixels a defect map left out, if one was used."""
+    if "defects" not in inputs.needs:
+        return {}
+    bad = inputs.need("defects").mask.read() & np.uint8(_BAD)
+    return {"defects": (float(np.count_nonzero(bad)), "")}
 
 
 def _facts(combined: Combined, unit: str) -> Facts:

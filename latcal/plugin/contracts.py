@@ -96,14 +96,25 @@ def _is_pair(given: Any) -> bool:
 
 def _is_part(part: Part) -> bool:
     planes, facts = part.planes.values(), part.facts.values()
-    return all(isinstance(plane, np.ndarray) and plane.dtype.kind in "biuf" for plane in planes) and all(
-        _is_pair(fact) and _is_number(fact[0]) and isinstance(fact[1], str) for fact in facts
+    cells = (cell for row in part.rows.values() for cell in row.values())
+    return (
+        all(isinstance(plane, np.ndarray) and plane.dtype.kind in "biuf" for plane in planes)
+        and all(_is_pair(fact) and _is_number(fact[0]) and isinstance(fact[1], str) for fact in facts)
+        and all(_is_cell(cell) for cell in cells)
     )
+
+
+def _is_cell(cell: Any) -> bool:
+    if not (_is_pair(cell) and isinstance(cell[1], str)):
+        return False
+    values = cell[0] if isinstance(cell[0], tuple) else (cell[0],)
+    return all(isinstance(value, (Real, np.bool_)) for value in values) or isinstance(cell[0], str)
 
 
 def _is_measured(one: Measurement) -> bool:
     return (
-        isinstance(one.metric, str)
+        isinstance(one.untested, str)
+        and isinstance(one.metric, str)
         and _is_number(one.value)
         and isinstance(one.exposure, (Integral, NoneType))
         and isinstance(one.detector, (str, NoneType))
@@ -119,6 +130,7 @@ def _is_described(camera: CameraDescription) -> bool:
         and camera.longest_s >= camera.shortest_s
         and (camera.images is None or isinstance(camera.images, (frozenset, set)))
         and (camera.filters is None or isinstance(camera.filters, tuple))
+        and (camera.light is None or (_is_number(camera.light) and 0 < camera.light < math.inf))
     )
 
 
@@ -152,6 +164,23 @@ def _ids(given: Any) -> tuple[int, ...]:
     return tuple(int(number) for number in given)
 
 
+def _group(given: Any) -> tuple[int, ...]:
+    """Read the exposure ids of one group."""
+    ids: tuple[int, ...] = several(one(Integral, words="an exposure id"), "a group of exposure ids")(given)
+    if not ids:
+        raise Unkept(given, "a group of at least one exposure id")
+    return tuple(int(number) for number in ids)
+
+
+def _reasons(given: Any) -> dict[int, str]:
+    """Read which exposures are not used, and why."""
+    if not isinstance(given, Mapping) or not all(
+        isinstance(number, Integral) and isinstance(why, str) for number, why in given.items()
+    ):
+        raise Unkept(given, "a mapping of exposure ids to texts")
+    return {int(number): why for number, why in given.items()}
+
+
 PART = holding(Part, "a Part of arrays of numbers, and of facts that are numbers with units", _is_part)
 PROBLEM = holding(Problem, "a Problem in words", lambda problem: isinstance(problem.what, str))
 MEASUREMENT = holding(Measurement, "a Measurement of a number at a place", _is_measured)
@@ -175,6 +204,9 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
             "get": one(Product),
             "find": one(ProductRef),
             "find_exposure": one(ProductRef),
+            "of_exposure": one(ProductRef),
+            "attach": anything,
+            "attached": one(bytes, words="bytes"),
             "certify": anything,
             "is_free": truth,
             "list": several(one(Certification), "a list of Certification"),
@@ -197,6 +229,9 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
     {
         "calibration": {
             "check": Function(("sequences", "options"), several(_fault, "a list of texts")),
+            "check_light": Function(("sequences", "options", "light"), several(_fault, "a list of texts")),
+            "groups": Function(("exposures", "options"), several(_group, "a list of groups of exposure ids")),
+            "left_out": Function(("exposures", "options"), _reasons),
             "needs": Function(("options",), names),
             "unpinned": Function(("options",), texts_by_name),
             "preparation": Function(("options",), maybe(one(Preparation))),

@@ -7,13 +7,14 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from latcal.model.frames import Exposure
 from latcal.model.geometry import Instrument, Preparation
 from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement, Metric
 from latcal.model.products import Product
 from latcal.model.recipe import Sequence
 from latcal.model.rules import Rule
-from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Outlook, Part
+from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Light, Outlook, Part
 from latcal.plugin.protocols import Camera, CameraDescription, Executor, Reporter, Store, World
 
 Options: TypeAlias = Any
@@ -123,6 +124,10 @@ def _always(_: Options) -> bool:
     return True
 
 
+def _none_left(_: tuple[Exposure | None, ...], __: Options) -> Mapping[int, str]:
+    return {}
+
+
 @frozen(kw_only=True)
 class CalibrationType(Declaration):
     """A calibration type. All its functions are pure and at module level, so that they pickle.
@@ -141,6 +146,21 @@ class CalibrationType(Declaration):
         The defaults.
     check : callable
         ``check(sequences, options)``: problems, while planning; each ``what`` or ``(what, hint)``. No input or output.
+    check_light : callable
+        ``check_light(sequences, options, light)``: likewise, of how bright the frames will be: `Light`.
+    groups : callable
+        ``groups(exposures, options)``: ids of the exposures that go together, as tuples: pairs of flats. What is given are
+        the exposures of a stage as planned, None in the place of one that did not come. None where nothing is grouped.
+    apart : bool
+        Whether each group is built and measured by itself, under the id of its first exposure. If not, all make one
+        product, and `AmplifierInputs.groups` says which go together.
+    group : str
+        What messages call one of them.
+    left_out : callable
+        ``left_out(exposures, options)``, given the same: ids of the exposures that are not used, and why: the verdict
+        names them.
+    product : str
+        Kind of its products, if that is not its own name.
     unpinned : callable
         ``unpinned(options)``: kinds of product that may be used with others than those they pin, and why; a waiver
         that the plan, the run and the product's options record.
@@ -155,12 +175,16 @@ class CalibrationType(Declaration):
     assemble : callable
         `DetectorInputs` and the parts, in the detector's order, to a `Product`.
     measure : callable
-        `AmplifierInputs` of one exposure to its measurements of amplifier scope.
+        `AmplifierInputs` of one exposure, or group, to its measurements of amplifier scope. None for a type that is
+        judged by its products alone.
     residual : callable
         `AmplifierInputs` of one exposure to the image that was measured, for ``keep: [residuals]``; None if there is none.
     summarise : callable
         All `Measurements` of a stage, and the products' tables by detector name, to those of the other scopes (and
         of amplifier scope where they need more than one exposure).
+    shown : tuple of (str, str)
+        Metrics of a product's amplifiers that a report shows amplifier by amplifier, each with that of its error, or
+        an empty text.
     budget : callable
         `Outlook` to the expectations of its noise rules.
     """
@@ -171,6 +195,12 @@ class CalibrationType(Declaration):
     metrics: Mapping[str, Metric]
     rules: tuple[Rule, ...]
     check: Callable[[tuple[Sequence, ...], Options], Iterable[Any]] = _nothing
+    check_light: Callable[[tuple[Sequence, ...], Options, Light], Iterable[Any]] = _nothing
+    groups: Callable[[tuple[Exposure | None, ...], Options], Iterable[tuple[int, ...]]] | None = None
+    apart: bool = True
+    group: str = "group"
+    left_out: Callable[[tuple[Exposure | None, ...], Options], Mapping[int, str]] = _none_left
+    product: str = ""
     unpinned: Callable[[Options], Mapping[str, str]] = _no_waivers
     pins: frozenset[str] = frozenset()
     preparation: Callable[[Options], Preparation | None] = _prepare
@@ -178,9 +208,20 @@ class CalibrationType(Declaration):
     build_amplifier: Callable[[AmplifierInputs], Part] | None = None
     residual: Callable[[AmplifierInputs], Part] | None = None
     assemble: Callable[[DetectorInputs, tuple[Part, ...]], Product] | None = None
-    measure: Callable[[AmplifierInputs], Iterable[Measurement]]
+    measure: Callable[[AmplifierInputs], Iterable[Measurement]] | None
     summarise: Callable[[Measurements, Mapping[str, Product]], Iterable[Measurement]] = _nothing
+    shown: tuple[tuple[str, str], ...] = ()
     budget: Callable[[Outlook], Iterable[Expectation]] = _nothing
+
+    @property
+    def groups_apart(self) -> bool:
+        """Whether exposures are built and measured in groups."""
+        return self.groups is not None and self.apart
+
+    @property
+    def makes(self) -> str:
+        """Kind of its products."""
+        return self.product or self.name
 
 
 @frozen

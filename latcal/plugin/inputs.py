@@ -27,6 +27,8 @@ class AmplifierInputs:
         By kind. A verification finds the product it verifies here too, under the stage's own kind.
     internal : bool
         For a measurement: whether this exposure went into the product that is verified.
+    groups : tuple of tuple of int
+        For a build of all exposures, where its type groups them: ids of those that go together.
     """
 
     detector: Detector
@@ -35,6 +37,7 @@ class AmplifierInputs:
     needs: Mapping[str, AmplifierProduct]
     options: Options
     internal: bool = False
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def need(self, kind: str) -> AmplifierProduct:
         """Give a needed product.
@@ -77,10 +80,14 @@ class Part:
         ``image``, ``variance`` (ny, nx) float32, ``mask`` uint8, ``kept`` uint16; whatever the product has.
     facts : mapping of str to (float, str)
         Numbers for the amplifier's row in the product's table, each with its unit.
+    rows : mapping of str to mapping
+        By the name of another table: the amplifier's row in it, every cell with its unit. A cell is a number, a text, a
+        truth value, or a tuple of numbers or truth values.
     """
 
     planes: Mapping[str, NDArray[Any]]
     facts: Mapping[str, tuple[float, str]]
+    rows: Mapping[str, Mapping[str, tuple[Any, str]]] = field(factory=dict)
 
 
 @frozen
@@ -95,6 +102,22 @@ class DetectorInputs:
     options: Options
     provenance: Provenance
     preparation: str = ""
+
+
+@frozen
+class Light:
+    """What is known, before an exposure is taken, of how bright frames will be.
+
+    Parameters
+    ----------
+    rate : float or None [electron / s]
+        What the camera expects of its lamp; None where it does not say.
+    ends : float [electron]
+        Where the range ends: the smaller of full well and the lowest saturation, by nominal gains.
+    """
+
+    rate: float | None
+    ends: float
 
 
 @frozen

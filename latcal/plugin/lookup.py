@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from astropy.time import Time
@@ -13,6 +14,8 @@ from latcal.model.numbering import EXPOSURES_PER_DAY, exposure_id
 from latcal.model.products import ProductRef
 from latcal.model.validity import ValidityRange, stamp
 from latcal.plugin.protocols import Certification
+
+_PLAIN = re.compile(r"[A-Za-z0-9_+~.:-]{1,120}")
 
 
 def setup_text(setup: Setup) -> str:
@@ -73,6 +76,32 @@ def not_found(kind: str, detector: int, what: str, at: Time, collections: Iterab
         f"no {kind} for detector {detector}{words} is valid at {stamp(at).removesuffix('.000000')} {place} "
         f"(certify one, or name another collection)"
     )
+
+
+def not_of_exposure(kind: str, detector: int, exposure: int) -> ProductNotFound:
+    """Make the error of an exposure that no product of a kind belongs to."""
+    return ProductNotFound(
+        f"no {kind} for detector {detector} belongs to exposure {exposure} (that of a pair belongs to its first; what "
+        f"is certified for an exposure is found in collections)"
+    )
+
+
+def not_attached(ref: ProductRef, name: str) -> StoreError:
+    """Make the error of a file that does not go with a product."""
+    return StoreError(f"{ref} has no {name!r} attached")
+
+
+def plain(text: str, what: str) -> str:
+    """Give a text that may be the name of a file.
+
+    Raises
+    ------
+    StoreError
+        If it may not.
+    """
+    if _PLAIN.fullmatch(text) and not text.startswith("."):
+        return text
+    raise StoreError(f"{text!r} is not a name for {what} (write letters, digits, '_', '.', '-')")
 
 
 def overlap(ref: ProductRef, collection: str, valid: ValidityRange) -> ValidityOverlap:

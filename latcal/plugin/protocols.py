@@ -35,6 +35,8 @@ class World:
         Set when the run is to end early.
     scratch : Path
         A folder for the run's own files; gone after the run. It may not exist yet.
+    store : Store or None
+        For a reporter, the store of the run that it hears; None for all others, and where an old run is told again.
     """
 
     instrument: Instrument | None
@@ -42,6 +44,7 @@ class World:
     run: str
     stop: threading.Event
     scratch: Path
+    store: Store | None = None
 
 
 @frozen
@@ -60,6 +63,8 @@ class CameraDescription:
         Exposure times that it can make.
     tolerance_s : float [s]
         How far the time of an exposure may be from the one asked for, if further than any camera's may be.
+    light : float or None [electron / s]
+        What a pixel gathers of its lamp in a flat, as far as it knows.
     """
 
     overhead_s: float
@@ -69,6 +74,7 @@ class CameraDescription:
     shortest_s: float = 0.0
     longest_s: float = 3600.0
     tolerance_s: float = 0.0
+    light: float | None = None
 
 
 class Camera(Protocol):
@@ -160,6 +166,21 @@ class Store(Protocol):
 
     def find_exposure(self, kind: str, detector: int, exposure: int, collections: Iterable[str]) -> ProductRef:
         """Find the product for an exposure: valid at its begin, with its filter and other setup."""
+
+    def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
+        """Find the newest product of a kind that belongs to one exposure, certified or not.
+
+        It is the one that was put last of those whose `Product.exposure` it is. Raises `ProductNotFound` naming the three.
+        """
+
+    def attach(self, ref: ProductRef, name: str, data: bytes) -> None:
+        """Keep a file that goes with a product, such as a plot, replacing an earlier one of that name.
+
+        Raises `StoreError` if the product is not in the store, or the name is not a plain file name.
+        """
+
+    def attached(self, ref: ProductRef, name: str) -> bytes:
+        """Read such a file back. Raises `StoreError` naming it if it is not there."""
 
     def certify(
         self, refs: Iterable[ProductRef], collection: str, valid: ValidityRange, *, unverified: str = ""

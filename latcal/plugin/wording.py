@@ -7,7 +7,7 @@ import math
 from latcal.model.events import Kept
 from latcal.model.metrics import Scope
 from latcal.model.verdicts import Finding, Tally, Verdict
-from latcal.model.wording import worded
+from latcal.model.wording import with_error, worded, worded_unit
 
 __all__ = [
     "counted",
@@ -17,8 +17,11 @@ __all__ = [
     "kept_text",
     "more_frames",
     "tally_text",
+    "untested_text",
     "verdict_text",
+    "with_error",
     "worded",
+    "worded_unit",
 ]
 
 _PLACES = {
@@ -26,6 +29,7 @@ _PLACES = {
     Scope.DETECTOR: "detector",
     Scope.EXPOSURE: "exposure",
     Scope.PRODUCT: "product",
+    Scope.PRODUCT_AMPLIFIER: "amplifier",
 }
 
 
@@ -84,7 +88,7 @@ def digits(numbers: list[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def tally_text(tally: Tally, exposures: int) -> str:
+def tally_text(tally: Tally, exposures: int, each: str = "exposure") -> str:
     """Say where a rule failed: ``NOISE on 16 of 16 amplifiers in 3 of 3 exposures; worst S00 C03: ...``.
 
     Parameters
@@ -93,15 +97,17 @@ def tally_text(tally: Tally, exposures: int) -> str:
         With at least one failure.
     exposures : int
         How many were judged.
+    each : str
+        What was: `Verdict.each`.
     """
     counts = [count for count in tally.failed.values() if count]
     words = [tally.rule.upper()]
-    if tally.scope in (Scope.AMPLIFIER, Scope.DETECTOR, Scope.PRODUCT):
+    if tally.scope is not Scope.EXPOSURE:
         plural = "s" if tally.places != 1 else ""
         words.append(f"on {digits(counts)} of {tally.places} {_PLACES[tally.scope]}{plural}")
-    if tally.scope is not Scope.PRODUCT:
+    if tally.scope.of_exposures:
         plural = "s" if exposures != 1 else ""
-        words.append(f"in {len(counts)} of {exposures} exposure{plural}")
+        words.append(f"in {len(counts)} of {exposures} {each}{plural}")
     text = " ".join(words)
     return f"{text}; worst {finding_text(tally.worst)}" if tally.worst else text
 
@@ -122,34 +128,52 @@ def verdict_text(verdict: Verdict) -> str:
         8 more frames would do``, or the like for what was accepted, or taken unverified; exposures of the set that did
         not come are named.
     """
-    missing = f"missing {'; '.join(verdict.missing)}" if verdict.missing else ""
+    missing = "; ".join(
+        f"{word} {'; '.join(names)}" for word, names in (("missing", verdict.missing), ("not used", verdict.unused)) if names
+    )
     if verdict.unverified:
         return "; ".join(filter(None, (f"{verdict.kind} UNVERIFIED: {verdict.unverified}", missing)))
     if verdict.accepted:
         return f"{verdict.kind} accepted: {_acceptance(verdict)}"
     exposures = len(verdict.exposures)
-    reasons = [tally_text(tally, exposures) for tally in verdict.tallies if tally.decisive]
+    reasons = [tally_text(tally, exposures, verdict.each) for tally in verdict.tallies if tally.decisive]
+    reasons = reasons or ["no rule that counts could be applied" if verdict.tallies else ""]
     return "; ".join(
-        [f"{verdict.kind} refused: {reasons[0]}" if reasons else f"{verdict.kind} refused", *reasons[1:]]
-        + [text for text in (verdict.remedy, missing) if text]
+        [": ".join(filter(None, (f"{verdict.kind} refused", reasons[0]))), *reasons[1:]]
+        + [text for text in (untested_text(verdict), verdict.remedy, missing) if text]
     )
+
+
+def untested_text(verdict: Verdict) -> str:
+    """Say which rules were not applied somewhere, and why: ``TURNOFF not tested on 16 of 16 amplifiers: ...``."""
+    rules: dict[tuple[str, str], list[str]] = {}
+    for tally in verdict.tallies:
+        for why, count in tally.untested.items():
+            every = tally.tested + sum(tally.untested.values())
+            where = f"not tested on {count} of {every} {_PLACES[tally.scope]}s"
+            rules.setdefault((where, why), []).append(tally.rule.upper())
+    return "; ".join(f"{', '.join(names)} {where}: {why}" for (where, why), names in rules.items())
 
 
 def _acceptance(verdict: Verdict) -> str:
     exposures = len(verdict.exposures)
     counting = [tally for tally in verdict.tallies if not tally.advisory]
     failing = [tally for tally in verdict.tallies if tally.failed]
-    came = counted(exposures, "exposure")
+    came = counted(exposures, verdict.each)
     if verdict.missing:
-        whole = counted(exposures + len(verdict.missing), "exposure")
-        came = f"{exposures} of {whole} (missing: {'; '.join(verdict.missing)})"
+        lost = "; ".join(verdict.missing)
+        whole = counted(exposures + len(verdict.missing), verdict.each)
+        came = f"{exposures} of {whole} (missing: {lost})" if verdict.each == "exposure" else f"{came} (missing: {lost})"
+    if verdict.unused:
+        came = f"{came} (not used: {'; '.join(verdict.unused)})"
     head = f"{came}, {counted(len(counting), 'rule')}"
+    rest = f"; {text}" if (text := untested_text(verdict)) else ""
     if failing:
         remarks = "; ".join(
-            tally_text(tally, exposures) + (" (advisory)" if tally.advisory else "") for tally in failing
+            tally_text(tally, exposures, verdict.each) + (" (advisory)" if tally.advisory else "") for tally in failing
         )
-        return f"{head}, within what is allowed: {remarks}"
+        return f"{head}, within what is allowed: {remarks}{rest}"
     nearest = max((tally for tally in counting if tally.closest), key=lambda tally: tally.strain, default=None)
     return f"{head}, no failure" + (
-        f"; nearest to a limit {nearest.rule.upper()}: {nearest.closest}" if nearest else ""
+        f"; nearest to a limit {nearest.rule.upper()}: {nearest.closest}{rest}" if nearest else rest
     )

@@ -86,7 +86,7 @@ class AmplifierBehaviour:
                 assert_same_part(_of(kind.build_amplifier)(inputs), part)
         for inputs, found in some(seen.measures):
             with _nothing_changed("measure"):
-                assert_same_numbers(tuple(kind.measure(inputs)), found)
+                assert_same_numbers(tuple(_of(kind.measure)(inputs)), found)
 
     def test_a_residual_is_an_image_of_the_amplifier_and_changes_no_pixel(self, trial: Trial) -> None:
         """``keep: [residuals]`` keeps what was measured."""
@@ -128,7 +128,7 @@ class AmplifierBehaviour:
     def test_pixels_without_value_leave_every_number_one(self, trial: Trial) -> None:
         """What is measured of a frame is measured of the pixels that have a value."""
         for inputs, found in some(trial.seen.measures):
-            holed = {one.metric: one.value for one in trial.kind.measure(_with_holes(inputs))}
+            holed = {one.metric: one.value for one in _of(trial.kind.measure)(_with_holes(inputs))}
             lost = _lost({one.metric: one.value for one in found}, holed)
             assert not lost, f"a few pixels without value make NaN of {', '.join(lost)}"
 

@@ -85,6 +85,7 @@ def write_for_ever(suite: Opener, folder: Path, told: Connection, _: int) -> Non
             store.ingest(samples.frame(number))
             ref = store.put(samples.product(seed=number), f"run-{number}")
             store.certify([ref], "calib", valid(number))
+            store.attach(ref, "plot.png", b"whole" * 2000)
             store.write_report(f"run-{number}", {"night.jsonl": "whole\n" * 2000})
             told.send(number)
 

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +59,7 @@ class RivalBehaviour:
         ref = store.put(samples.product(), "run-1")
         store.certify([ref], "calib", valid(1))
         store.write_report("run-1", {"night.jsonl": "one\n"})
+        store.attach(ref, "plot.png", b"one")
         for _ in range(2):
             with self.open(tmp_path) as other:
                 assert other.find("bias", 0, Setup(), day_begin(1), ["calib"]) == ref
@@ -66,6 +68,7 @@ class RivalBehaviour:
                 assert other.exposure(frame.exposure.id) == frame.exposure
                 assert len(list(other.frames([frame.exposure.id], 0))) == 1
                 assert other.read_report("run-1", "night.jsonl") == "one\n"
+                assert other.attached(ref, "plot.png") == b"one"
                 assert other.reserve(DAY, 1)[0] not in store.reserve(DAY, 1)
             store.__exit__(None, None, None)
 
@@ -110,10 +113,12 @@ def _check_whole(store: Store, last: int) -> None:
     for one in listed:
         seed = int(one.ref.run.removeprefix("run-"))
         np.testing.assert_array_equal(store.get(one.ref).planes["image"], samples.product(seed=seed).planes["image"])
+        attached = _said(partial(store.attached, one.ref, "plot.png"))
+        assert attached == b"whole" * 2000 or (attached is None and seed > last)
     for number in range(1, len(listed) + 3):
         given = samples.frame(number)
         _check_frame(store, given, there=number <= last)
-        text = _report(store, f"run-{number}")
+        text = _said(partial(store.read_report, f"run-{number}", "night.jsonl"))
         assert text == "whole\n" * 2000 or (text is None and number > last)
 
 
@@ -129,9 +134,10 @@ def _check_frame(store: Store, given: Any, *, there: bool) -> None:
         np.testing.assert_array_equal(back.raw(amplifier), given.raw(amplifier))
 
 
-def _report(store: Store, run: str) -> str | None:
+def _said(read: Callable[[], Any]) -> Any:
+    """Give what a store has; None if it says that it has nothing."""
     try:
-        return store.read_report(run, "night.jsonl")
+        return read()
     except StoreError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from latcal.plugin import Column, Measurement, Part, Product
 
 
 def assert_same_part(found: Part, wanted: Part, *, rounding: float = 0.0) -> None:
-    """See that two parts are the same: planes, facts and units.
+    """See that two parts are the same: planes, facts, rows and units.
 
     Parameters
     ----------
     rounding : float
-        How far a value may be off: in a plane of the largest one there, of a fact of itself.
+        How far a value may be off: in a plane or a cell of the largest one there, of a fact of itself.
     """
     assert list(found.planes) == list(wanted.planes)
     for name, plane in wanted.planes.items():
@@ -28,6 +29,20 @@ def assert_same_part(found: Part, wanted: Part, *, rounding: float = 0.0) -> Non
         got, got_unit = found.facts[name]
         assert got_unit == unit, name
         assert got == pytest.approx(value, rel=max(rounding, 1e-300), abs=0.0, nan_ok=True), name
+    assert {name: list(row) for name, row in found.rows.items()} == {name: list(row) for name, row in wanted.rows.items()}
+    for table, row in wanted.rows.items():
+        for name, cell in row.items():
+            _assert_same_cell(found.rows[table][name], cell, f"{table}.{name}", rounding)
+
+
+def _assert_same_cell(found: tuple[Any, str], wanted: tuple[Any, str], what: str, rounding: float) -> None:
+    assert found[1] == wanted[1], what
+    if isinstance(wanted[0], str):
+        assert found[0] == wanted[0], what
+        return
+    got, one = np.asarray(found[0], dtype=np.float64), np.asarray(wanted[0], dtype=np.float64)
+    largest = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+    np.testing.assert_allclose(got, one, rtol=rounding, atol=rounding * largest, equal_nan=True, err_msg=what)
 
 
 def assert_same_numbers(found: Sequence[Measurement], wanted: Sequence[Measurement]) -> None:

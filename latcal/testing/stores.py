@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from latcal.formats.products import reference
 from latcal.formats.raw import write_raw
 from latcal.plugin import Column, Product, ProductNotFound, Setup, Store, StoreError
 from latcal.testing import samples
@@ -27,6 +29,9 @@ PRODUCTS: dict[str, Callable[[Product], Product]] = {
     "nothing but NaN": lambda one: evolve(one, planes={"image": np.full((8, 8), np.nan, np.float32)}),
     "numbers that are none": lambda one: evolve(
         one, tables={"fit": {"slope": Column((np.nan, np.inf, -np.inf, -0.0), "electron / s")}}
+    ),
+    "cells of several values": lambda one: evolve(
+        one, tables={"ptc": {"means": Column(((1.5, np.nan), (-0.0, 2.0)), "adu"), "kept": Column(((True,), (False,)))}}
     ),
     "columns of every type": lambda one: evolve(
         one,
@@ -87,6 +92,10 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
                 store.frames([1], 0)
             with pytest.raises(StoreError, match=r"night\.jsonl"):
                 store.read_report("run-1", "night.jsonl")
+            with pytest.raises(ProductNotFound, match="no gain for detector 0"):
+                store.of_exposure("gain", 0, 2022110400001)
+            with pytest.raises(StoreError, match="bias of detector 0"):
+                store.attached(reference(samples.product(), "run-1"), "plot.png")
             store.free_bytes()
         assert list(tmp_path.rglob("*")) == []
 
@@ -113,6 +122,7 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
             lambda: store.put(samples.product(), "run-1"),
             lambda: store.ingest(samples.frame(1)),
             lambda: store.write_report("run-1", {"night.jsonl": "{}"}),
+            lambda: store.attach(ref, "plot.png", b"PNG"),
         ]
         with full:
             for write in writing:
@@ -122,6 +132,8 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
             store.frames([samples.frame(1).exposure.id], 0)
         with pytest.raises(StoreError, match=r"night\.jsonl"):
             store.read_report("run-1", "night.jsonl")
+        with pytest.raises(StoreError, match=r"plot\.png"):
+            store.attached(ref, "plot.png")
         for write in writing:
             write()
         store.certify([ref], "calib", NIGHT)
@@ -238,6 +250,61 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
         with pytest.raises(StoreError, match=f"bias of detector 0 {ref.id[:12]} is not in the store"):
             store.get(ref)
 
+    def test_the_newest_product_that_belongs_to_an_exposure_is_found_certified_or_not(self, store: Store) -> None:
+        """What was put last; those of other kinds, detectors and exposures, and of none, are others."""
+        exposure, other = 2022110400001, 2022110400002
+        first, newest = (store.put(_of_exposure("gain", 0, exposure, seed=seed), f"run-{3 - seed}") for seed in (1, 2))
+        apart = [store.put(_of_exposure(*place), "run-9") for place in (("ptc", 0, exposure), ("gain", 1, exposure), ("gain", 0, other))]
+        store.put(samples.product("gain"), "run-9")
+        assert store.of_exposure("gain", 0, exposure) == newest
+        store.certify([first], "calib", NIGHT)
+        assert store.of_exposure("gain", 0, exposure) == newest
+        assert store.put(_of_exposure("gain", 0, exposure, seed=1), "run-2") == first  # again: nothing is changed by it
+        assert store.of_exposure("gain", 0, exposure) == newest
+        assert [store.of_exposure(one.kind, one.detector, one.exposure or 0) for one in apart] == apart
+
+    def test_a_kind_of_which_no_product_belongs_to_an_exposure_is_named(self, store: Store) -> None:
+        """With the detector and the exposure."""
+        store.put(_of_exposure("gain", 0, 2022110400001), "run-1")
+        for kind, detector, exposure in (("gain", 0, 2022110400002), ("gain", 1, 2022110400001), ("bias", 0, 2022110400001)):
+            with pytest.raises(ProductNotFound, match=f"no {kind} for detector {detector} .*{exposure}"):
+                store.of_exposure(kind, detector, exposure)
+
+    # -- what goes with a product --------------------------------------------------------------------------------
+
+    def test_what_is_attached_to_a_product_comes_back_to_the_last_byte_and_may_be_replaced(self, store: Store) -> None:
+        """By product and name; the later one counts, and the product is what it was."""
+        given = samples.product()
+        ref, other = store.put(given, "run-1"), store.put(samples.product(), "run-2")
+        store.attach(ref, "plot.png", b"earlier and longer")
+        store.attach(ref, "plot.png", bytes(range(256)))
+        store.attach(ref, "table.ecsv", b"")
+        store.attach(other, "plot.png", b"of the other")
+        assert store.attached(ref, "plot.png") == bytes(range(256))
+        assert store.attached(ref, "table.ecsv") == b""
+        assert store.attached(other, "plot.png") == b"of the other"
+        assert_same_product(store.get(ref), given)
+
+    def test_what_is_not_attached_is_an_error(self, store: Store, tmp_path: Path) -> None:
+        """Named, with the product; what is attached to one that is not there, too."""
+        ref = store.put(samples.product(), "run-1")
+        with pytest.raises(StoreError, match=rf"bias of detector 0 {ref.id[:12]}.*'plot\.png'"):
+            store.attached(ref, "plot.png")
+        with self.open(tmp_path / "other") as empty:
+            with pytest.raises(StoreError, match=f"bias of detector 0 {ref.id[:12]} is not in the store"):
+                empty.attach(ref, "plot.png", b"PNG")
+            with pytest.raises(StoreError, match=f"bias of detector 0 {ref.id[:12]} is not in the store"):
+                empty.attached(ref, "plot.png")
+
+    @pytest.mark.parametrize("name", ["", "..", ".png", "a/b.png", "../plot.png", "a b.png"])
+    def test_a_name_that_is_no_plain_file_name_is_refused(self, store: Store, name: str) -> None:
+        """Wherever the store keeps it: what one store takes, all take."""
+        ref = store.put(samples.product(), "run-1")
+        with pytest.raises(StoreError, match=re.escape(repr(name))):
+            store.attach(ref, name, b"PNG")
+        with pytest.raises(StoreError, match=re.escape(repr(name))):
+            store.attached(ref, name)
+
     # -- reports -----------------------------------------------------------------------------------------------
 
     def test_a_report_is_kept_by_run_and_name_and_may_be_written_again(self, store: Store) -> None:
@@ -251,6 +318,10 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
         """Named."""
         with pytest.raises(StoreError, match=r"no report 'night.jsonl' of the run 'run-1'"):
             store.read_report("run-1", "night.jsonl")
+
+
+def _of_exposure(kind: str, detector: int, exposure: int, *, seed: int = 0) -> Product:
+    return evolve(samples.product(kind, detector, seed=seed), exposure=exposure)
 
 
 def _fail_after(_: object) -> NoReturn:

@@ -39,7 +39,10 @@ def kept(inputs: AmplifierInputs) -> AmplifierInputs:
     """Give the inputs of one amplifier with their pixels, as they are now."""
     frames = tuple(evolve(frame, pixels=_kept(frame.pixels)) for frame in inputs.frames)
     needs = {
-        kind: evolve(product, image=_kept(product.image), variance=_kept(product.variance))
+        kind: evolve(
+            product, image=_kept(product.image), variance=_kept(product.variance), mask=_kept(product.mask),
+            more={name: _kept(plane) for name, plane in product.more.items()},
+        )
         for kind, product in inputs.needs.items()
     }
     return evolve(inputs, frames=frames, needs=needs)
@@ -84,7 +87,9 @@ def watched(registry: Registry, kind: str) -> tuple[Registry, Seen]:
         seen.summaries.append((measured, products, found))
         return found
 
-    watching: dict[str, Callable[..., Any]] = {"measure": measure, "summarise": summarise}
+    watching: dict[str, Callable[..., Any]] = {"summarise": summarise}
+    if one.measure is not None:
+        watching["measure"] = measure
     if one.build_amplifier is not None:
         watching |= {"build_amplifier": build_amplifier, "assemble": assemble}
     for name, function in watching.items():

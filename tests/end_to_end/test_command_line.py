@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from click.testing import CliRunner, Result
+from corner import on_the_corner
 
 import latcal as api
 from latcal.cli import main
@@ -53,7 +54,7 @@ stages:
   - {make: dark, frames: [darks]}
 certify: {into: calib/night, begin: 2026-01-01, end: open}
 """
-BIAS = """\
+BIAS = on_the_corner("""\
 latcal: 1
 title: Biases
 instrument: bench
@@ -62,8 +63,8 @@ store: {use: folder, root: ./store}
 sequences: {biases: {image: bias, exposures: 12 x 0 s}}
 stages: [{make: bias, frames: [biases]}]
 certify: {into: calib/night, begin: 2026-01-01, end: open}
-"""
-DARK = """\
+""")
+DARK = on_the_corner("""\
 latcal: 1
 title: Darks, with the bias of another run
 instrument: bench
@@ -72,7 +73,7 @@ store: {use: folder, root: ./store}
 sequences: {darks: {image: dark, exposures: 12 x 15 s}}
 stages: [{make: dark, frames: [darks], collections: [calib/night]}]
 certify: {into: calib/night, begin: 2026-01-01, end: open}
-"""
+""")
 
 
 @pytest.fixture
@@ -262,14 +263,15 @@ def test_a_run_that_is_killed_leaves_nothing_half_written_in_sight(here: Path, r
 
 
 def test_two_runs_at_once_on_one_store_share_no_number(here: Path, registry: Registry) -> None:
-    pair = [start("night.yaml", "--set", f"certify.into=calib/{name}") for name in ("one", "other")]
+    # on all of the bench, so that they last long enough to meet
+    pair = [start("bias.yaml", "--set", "instrument=bench", "--set", f"certify.into=calib/{name}") for name in ("one", "other")]
     ended = [one.communicate(timeout=120) for one in pair]
     assert [one.returncode for one in pair] == [0, 0], ended
     numbers = [
         {event["exposure"] for event in map(json.loads, out.splitlines()) if event["event"] == "Ingested"}
         for out, _ in ended
     ]
-    assert [len(one) for one in numbers] == [24, 24]
+    assert [len(one) for one in numbers] == [12, 12]
     assert not numbers[0] & numbers[1]
     assert exposures(here / "store") == sorted(numbers[0] | numbers[1])
     is_whole(here / "store", registry)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from corner import CORNER
 
 ROOT = Path(__file__).parents[2]
 HOST = Path(__file__).with_name("host.py")
@@ -23,14 +24,16 @@ def sections() -> dict[str, str]:
 
 
 SECTIONS = sections()
+HALVES = (tuple(SECTIONS)[::2], tuple(SECTIONS)[1::2])
 (BEGIN, *_) = FENCE.findall((ROOT / "docs" / "embedding.md").read_text("utf-8"))
 
 
 def program(title: str) -> str:
-    """Give a section's programs behind what they begin with: registry and plan of the first."""
+    """Give a section's programs behind what they begin with, registry and plan of the first; on the corner of the bench."""
     source = SECTIONS[title]
     alone = title == FIRST or not re.search(r"\b(plan|text|registry)\b", source.replace("load_plugins", ""))
-    return source if alone else BEGIN.replace("report = latcal.run(plan, registry)\n", "") + source
+    whole = source if alone else BEGIN.replace("report = latcal.run(plan, registry)\n", "") + source
+    return whole.replace("instrument: bench\n", f"instrument: {CORNER}\n")
 
 
 def test_every_section_has_a_program() -> None:
@@ -38,26 +41,30 @@ def test_every_section_has_a_program() -> None:
     assert all(SECTIONS.values())
 
 
-@pytest.mark.parametrize("title", SECTIONS)
-def test_an_example_runs_in_another_program_and_leaves_it_as_it_was(title: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("titles", HALVES, ids=["one half", "the other half"])
+def test_the_examples_run_in_another_program_and_leave_it_as_it_was(titles: tuple[str, ...], tmp_path: Path) -> None:
+    """One program runs several, one after the other: what each leaves is seen against what was there before it."""
     examples = tmp_path / "examples.json"
-    examples.write_text(json.dumps([program(title)]), encoding="utf-8")
+    examples.write_text(json.dumps([program(title) for title in titles]), encoding="utf-8")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     done = subprocess.run(
         [sys.executable, str(HOST), str(examples)],
-        capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=240, cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    beside, within = json.loads(done.stdout)
-    for report in (beside, within):
-        assert report["changed"] == []
-        assert report["printed"] == ""
-        assert report["tasks"] == []
-        assert report["handlers"] == []
-        assert report["exception handler"]
-        assert not any(report["left"].values()), report["left"]
-    # ticks come every 20 ms; half a second is time enough for what holds the interpreter's lock
-    assert beside["longest silence"] < 0.5
+    reports = json.loads(done.stdout)
+    assert len(reports) == 2 * len(titles)
+    for place, report in enumerate(reports):  # beside the loop and within it
+        example = f"{titles[place // 2]}: {report}"
+        assert report["beside"] is (place % 2 == 0)
+        assert report["changed"] == [], example
+        assert report["printed"] == "", example
+        assert report["tasks"] == [], example
+        assert report["handlers"] == [], example
+        assert report["exception handler"], example
+        assert not any(report["left"].values()), example
+        # ticks come every 20 ms; half a second is time enough for what holds the interpreter's lock
+        assert not report["beside"] or report["longest silence"] < 0.5, example

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corner import CORNER, EVERY
 
 from latcal.engine.opening import open_store
 from latcal.engine.reading import read
@@ -50,14 +51,29 @@ stages:
   - {check: dark, frames: [darks], collections: [calib/day]}
   - {check: flat, frames: [flats], collections: [calib/day]}
 """
-SHORT = "".join(line for line in DAY.splitlines(keepends=True) if "flats" not in line)
+
+
+def without(text: str, *sequences: str) -> str:
+    """Leave sequences and their stages out of a recipe."""
+    return "".join(line for line in text.splitlines(keepends=True) if not any(name in line for name in sequences))
+
+
+SHORT = without(DAY, "flats")
 """Biases and darks only: enough where the biases fail."""
+MADE = without(SHORT, "darks")
+LOOKED_AT = without(CHECKED, "darks", "flats")
+"""Biases only, on all of the bench: of its amplifiers four settle with much charge."""
 
 NIGHT = 20261104
 
 
 def faulty(text: str, *faults: str) -> str:
     return re.sub(r"(camera: \{use: simulated[^}]*)\}", rf"\1, faults: [{', '.join(faults)}]}}", text, count=1)
+
+
+def at(root: Path, *settings: str) -> list[str]:
+    """Give the settings of a night on the corner of the bench, refused where both its amplifiers fail."""
+    return [f"instrument={CORNER}", f"accept={{amplifiers: {EVERY}}}", f"store.root={root}", *settings]
 
 
 def certified(root: Path, registry: Any) -> list[str]:
@@ -73,7 +89,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> Path:
 
     root = tmp_path_factory.mktemp("reference") / "store"
     sizes = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 30 s", "sequences.flats.exposures=20 x 5 s"]
-    recipe = read(DAY, "day.yaml", registry, settings=[f"store.root={root}", "limits.answer=60 s", *sizes])
+    recipe = read(DAY, "day.yaml", registry, settings=at(root, "limits.answer=60 s", *sizes))
     assert run(plan(recipe, registry), registry).exit_code == 0
     return root
 
@@ -95,7 +111,7 @@ def test_an_exposure_that_fails_fails_the_set_and_nothing_that_needs_it_is_certi
     night: Callable, registry: Any, tmp_path: Path, fault: str, position: int, cause: str
 ) -> None:
     root = tmp_path / "store"
-    report = night(faulty(SHORT, fault), set=[f"store.root={root}"]).report
+    report = night(faulty(SHORT, fault), set=at(root)).report
     assert report.exit_code == 4
     first = next(step for step in report.steps if step.status is Status.FAILED)
     assert re.search(cause, first.reason), first.reason
@@ -104,14 +120,14 @@ def test_an_exposure_that_fails_fails_the_set_and_nothing_that_needs_it_is_certi
     assert f"biases {position}/12" in report.stages[0].reason
     assert report.stages[1].status is Status.SKIPPED
     assert certified(root, registry) == []
-    again = night(SHORT, set=[f"store.root={root}", "limits.answer=60 s"])
+    again = night(SHORT, set=at(root, "limits.answer=60 s"))
     assert again.report.exit_code == 0, [step.reason for step in again.report.steps if step.reason]
     assert certified(root, registry) == ["bias", "dark"]
 
 
 def test_a_late_exposure_within_the_limit_is_taken(night: Callable, tmp_path: Path) -> None:
     fault = "{what: late, delay: 0.6 s, sequence: biases, exposures: 3}"
-    settings = [f"store.root={tmp_path / 'store'}", "limits.answer=30 s"]
+    settings = at(tmp_path / "store", "limits.answer=30 s")
     assert night(faulty(SHORT, fault), set=settings).report.exit_code == 0
 
 
@@ -127,13 +143,13 @@ def test_flats_without_light_are_refused_by_their_level(
     night: Callable, registry: Any, tmp_path: Path, fault: str, rules: set[str]
 ) -> None:
     root = tmp_path / "store"
-    report = night(faulty(DAY, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
+    report = night(faulty(DAY, fault), set=at(root, "limits.answer=60 s")).report
     assert report.exit_code == 1
     verdict = report.stages[2].verdict
     assert rules <= {tally.rule for tally in verdict.tallies if tally.decisive}
     level = next(tally for tally in verdict.tallies if tally.rule == "level")
     dark = [number for number in verdict.exposures if number in level.failed]
-    assert level.failed == dict.fromkeys(dark, 16)
+    assert level.failed == dict.fromkeys(dark, EVERY)
     assert dark[-1] == verdict.exposures[-1]
     assert len(dark) == (8 if "8 to 15" in fault else 14)
     assert sorted(certified(root, registry)) == ["bias", "dark"]
@@ -144,7 +160,7 @@ def test_a_lamp_that_drifts_by_10_per_cent_is_refused_with_all_its_exposures(
 ) -> None:
     root = tmp_path / "store"
     fault = "{what: lamp drift, drift: 10 %, sequence: flats, exposures: 2 to 15}"
-    report = night(faulty(DAY, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
+    report = night(faulty(DAY, fault), set=at(root, "limits.answer=60 s")).report
     verdict = report.stages[2].verdict
     tally = next(tally for tally in verdict.tallies if tally.rule == "lamp_drift")
     assert report.exit_code == 1
@@ -155,7 +171,7 @@ def test_a_lamp_that_drifts_by_10_per_cent_is_refused_with_all_its_exposures(
 
 def test_a_lamp_that_drifts_is_refused_by_a_check_too(night: Callable, reference: Path) -> None:
     fault = "{what: lamp drift, drift: -12 %, sequence: flats, exposures: 2 to 11}"
-    report = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report
+    report = night(faulty(CHECKED, fault), set=at(reference)).report
     verdict = report.stages[2].verdict
     assert report.exit_code == 1
     ratio = next(tally for tally in verdict.tallies if tally.rule == "level_ratio")
@@ -167,7 +183,7 @@ def test_a_lamp_that_drifts_is_refused_by_a_check_too(night: Callable, reference
 def test_a_light_leak_is_refused_when_a_dark_is_made(night: Callable, registry: Any, tmp_path: Path) -> None:
     root = tmp_path / "store"
     fault = "{what: light leak, rate: 1 electron/s, sequence: darks}"
-    report = night(faulty(DAY, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
+    report = night(faulty(DAY, fault), set=at(root, "limits.answer=60 s")).report
     assert report.exit_code == 1
     verdict = report.stages[1].verdict
     assert [tally.rule for tally in verdict.tallies if tally.decisive] == ["dark_current"]
@@ -178,23 +194,35 @@ def test_a_light_leak_is_refused_when_a_dark_is_made(night: Callable, registry: 
 
 def test_a_light_leak_is_refused_by_a_check_in_every_exposure(night: Callable, reference: Path) -> None:
     fault = "{what: light leak, rate: 1 electron/s, sequence: darks}"
-    report = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report
+    report = night(faulty(CHECKED, fault), set=at(reference)).report
     assert report.exit_code == 1
     verdict = report.stages[1].verdict
     mean = next(tally for tally in verdict.tallies if tally.rule == "mean")
     assert mean.decisive
-    assert mean.failed == dict.fromkeys(verdict.exposures, 16)
+    assert mean.failed == dict.fromkeys(verdict.exposures, EVERY)
     assert [stage.status for stage in report.stages] == [Status.DONE, Status.REFUSED, Status.DONE]
 
 
-@pytest.mark.parametrize("text", [SHORT, CHECKED], ids=["make", "check"])
+@pytest.fixture(scope="module")
+def whole_bench(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> Path:
+    """Give a store with a bias and a dark of all 16 amplifiers in calib/day, of 20 exposures each: read only."""
+    from latcal.engine.planning import plan
+    from latcal.engine.running import run
+
+    root = tmp_path_factory.mktemp("bench") / "store"
+    sizes = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 30 s"]
+    recipe = read(SHORT, "bench.yaml", registry, settings=[f"store.root={root}", "limits.answer=60 s", *sizes])
+    assert run(plan(recipe, registry), registry).exit_code == 0
+    return root
+
+
+@pytest.mark.parametrize("what", ["make", "check"])
 def test_a_reset_in_mid_sequence_is_named_with_its_exposure(
-    night: Callable, reference: Path, tmp_path: Path, text: str
+    night: Callable, whole_bench: Path, tmp_path: Path, what: str
 ) -> None:
-    root = reference if text is CHECKED else tmp_path / "store"
-    settings = [f"store.root={root}"] + (["limits.answer=60 s"] if text is SHORT else [])
+    text, root = (MADE, tmp_path / "store") if what == "make" else (LOOKED_AT, whole_bench)
     fault = "{what: reset, sequence: biases, exposures: 4}"
-    report = night(faulty(text, fault), set=settings).report
+    report = night(faulty(text, fault), set=[f"store.root={root}", "limits.answer=60 s"]).report
     verdict = report.stages[0].verdict
     assert report.exit_code == 0  # one exposure of many, of which a bias rejects what stands out
     struck = verdict.exposures[2]  # the fourth, the first being discarded
@@ -203,12 +231,12 @@ def test_a_reset_in_mid_sequence_is_named_with_its_exposure(
     assert named["cr_noise"] == {struck}
 
 
-@pytest.mark.parametrize("text", [SHORT, CHECKED], ids=["make", "check"])
+@pytest.mark.parametrize("what", ["make", "check"])
 def test_a_first_frame_that_was_not_discarded_is_named(
-    night: Callable, reference: Path, tmp_path: Path, text: str
+    night: Callable, whole_bench: Path, tmp_path: Path, what: str
 ) -> None:
-    root = reference if text is CHECKED else tmp_path / "store"
-    settings = [f"store.root={root}", "sequences.biases.discard=0"] + (["limits.answer=60 s"] if text is SHORT else [])
+    text, root = (MADE, tmp_path / "store") if what == "make" else (LOOKED_AT, whole_bench)
+    settings = [f"store.root={root}", "limits.answer=60 s", "sequences.biases.discard=0"]
     report = night(text, set=settings).report
     verdict = report.stages[0].verdict
     assert report.exit_code == 0  # as in the second report of the procedure's page
@@ -220,10 +248,10 @@ def test_a_first_frame_that_was_not_discarded_is_named(
     assert settled <= {finding.amplifier for finding in verdict.findings if finding.rule == "mean"}
 
 
-def test_a_clean_day_is_accepted_without_a_name(night: Callable, reference: Path) -> None:
-    report = night(CHECKED, set=[f"store.root={reference}"]).report
+def test_a_clean_day_is_accepted_without_a_name(night: Callable, whole_bench: Path) -> None:
+    report = night(without(CHECKED, "flats"), set=[f"store.root={whole_bench}"]).report
     assert report.exit_code == 0
-    for stage in report.stages[:2]:
+    for stage in report.stages:
         assert not {tally.rule for tally in stage.verdict.tallies if tally.failed} - {"cr_noise"}
 
 
@@ -244,11 +272,11 @@ def test_a_fault_that_could_never_strike_is_refused_while_planning(registry: Any
 
 def test_a_fault_of_what_is_kept_stops_nothing(night: Callable, tmp_path: Path) -> None:
     text = faulty(SHORT, "{what: reset, sequence: biases, exposures: 3}").replace("2026-11-05}", "2026-11-05, occupied: keep}")
-    settings = [f"store.root={tmp_path / 'store'}", "limits.answer=60 s"]
+    settings = at(tmp_path / "store", "limits.answer=60 s")
     assert [night(text, set=settings).report.exit_code for _ in range(2)] == [0, 0]
 
 
 def test_a_run_says_which_faults_were_asked_for(night: Callable, reference: Path) -> None:
     fault = "{what: light leak, rate: 1 electron/s, sequence: darks, exposures: 2}"
-    notes = night(faulty(CHECKED, fault), set=[f"store.root={reference}"]).report.notes
+    notes = night(faulty(CHECKED, fault), set=at(reference)).report.notes
     assert "the simulated camera has a fault on command: light leak 1.0 electron / s, darks 2" in notes

@@ -11,6 +11,7 @@ import pytest
 from astropy.time import Time
 from attrs import field, frozen
 from click.testing import CliRunner
+from corner import CORNER, on_the_corner
 
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
@@ -26,7 +27,7 @@ from latcal.plugin.registry import load_plugins
 from latcal.testing import samples
 
 AFTERNOON = Time("2026-11-04T16:00:00", scale="tai")
-REFERENCE = """\
+REFERENCE = on_the_corner("""\
 latcal: 1
 title: Reference
 instrument: bench
@@ -40,7 +41,7 @@ stages:
   - {make: bias, frames: [biases], verify: {drop: [noise, cr_noise]}}
   - {make: dark, frames: [darks], verify: {drop: [noise, cr_noise]}}
 certify: {into: LATISS/calib, begin: 2026-01-01, end: open, occupied: keep}
-"""
+""", accept=False)
 BIAS = REFERENCE.replace("  - {make: dark, frames: [darks], verify: {drop: [noise, cr_noise]}}\n", "").replace(
     "  darks: {image: dark, exposures: 3 x 15 s}\n", ""
 )
@@ -255,9 +256,7 @@ def test_a_kept_stage_needs_nothing_that_is_no_longer_there(go: Callable) -> Non
 
 
 def test_a_collection_that_has_some_detectors_is_named_with_what_it_lacks(tmp_path: Path, go: Callable) -> None:
-    from importlib.resources import files
-
-    text = (files("latcal.builtin.instruments") / "bench.yaml").read_text(encoding="utf-8")
+    text = CORNER.read_text(encoding="utf-8")
     first = text[text.index("  - id: 0\n") :]
     second = first.replace("id: 0", "id: 1").replace("name: S00", "name: S01").replace("BENCH-001", "BENCH-002")
     path = tmp_path / "pair.yaml"

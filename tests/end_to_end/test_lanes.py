@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 from astropy.time import Time
 from attrs import evolve, frozen
+from corner import on_the_corner
 
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
 from latcal.engine.planning import plan
@@ -29,7 +30,7 @@ from latcal.plugin.registry import load_plugins
 
 AFTERNOON = Time("2026-11-04T16:00:00", scale="tai")
 
-TEXT = dedent("""\
+TEXT = on_the_corner(dedent("""\
     latcal: 1
     title: A night with a strange camera
     instrument: bench
@@ -43,7 +44,7 @@ TEXT = dedent("""\
       - {make: bias, frames: [biases]}
       - {make: dark, frames: [darks]}
     certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
-    """)
+    """))
 
 
 @frozen

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from latcal.cli import main
+from latcal.engine.planning import plan
+from latcal.engine.reading import read
+from latcal.engine.running import run
+from latcal.model.validity import instant
+from latcal.plugin.registry import Registry
 
 RECIPE = """\
 latcal: 1
@@ -28,11 +33,20 @@ certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
 """
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Path:
+    """Give the folder in which the night was: read only."""
+    folder = tmp_path_factory.mktemp("night")
+    with contextlib.chdir(folder):
+        planned = plan(read(RECIPE, "night.yaml", registry), registry)
+        assert run(planned, registry, now=lambda: instant("2026-11-04T16:00:00")).exit_code == 1
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: Callable) -> Path:
-    monkeypatch.chdir(tmp_path)
-    assert night(RECIPE).report.exit_code == 1
-    return tmp_path
+def here(told: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(told)
+    return told
 
 
 def latcal(*arguments: str) -> Result:

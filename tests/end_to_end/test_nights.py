@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
+from corner import on_the_corner
 
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
 from latcal.errors import NotReady, RecipeError
@@ -24,8 +25,6 @@ from latcal.model.events import (
     StepEnded,
 )
 from latcal.plugin import CameraType, hookimpl
-
-TWENTY = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 15 s"]
 
 
 def tally(report, stage: int, rule: str):
@@ -45,17 +44,6 @@ def test_three_biases_are_refused_for_noise_everywhere_and_the_dark_is_skipped(n
     assert not report.stages[0].certified
 
 
-def test_twenty_biases_are_accepted_within_the_budget(night: Callable) -> None:
-    report = night(set=TWENTY).report
-    assert report.exit_code == 0
-    assert all(stage.status is Status.DONE for stage in report.stages)
-    assert tally(report, 0, "noise").failed == {}
-    seen = report.stages[0].numbers
-    excess = seen["noise"]["median"] / seen["frame_noise"]["median"] - 1
-    # sqrt(1 - 1/20) - 1 = -2.53 %; the median over 320 places of 16,000 pixels is good to 0.04 %
-    assert excess == pytest.approx(-0.0253, abs=0.003)
-
-
 def test_what_one_night_certified_the_next_checks_and_finds_good(tmp_path, night: Callable) -> None:
     at = [f"store.root={tmp_path / 'store'}"]
     first = """\
@@ -68,6 +56,7 @@ sequences: {biases: {image: bias, exposures: 20 x 0 s, discard: 1}}
 stages: [{make: bias, frames: [biases]}]
 certify: {into: calib/reference, begin: 2026-11-01, end: open}
 """
+    first = on_the_corner(first)
     made = night(first, set=at)
     assert made.report.exit_code == 0
     second = first.replace(
@@ -75,14 +64,14 @@ certify: {into: calib/reference, begin: 2026-11-01, end: open}
     )
     second = second.replace("certify: {into: calib/reference, begin: 2026-11-01, end: open}\n", "")
     # the same sensor on another day: the exposures' noise must be others, so they are other exposures of the seed
-    second = second.replace("20 x 0 s, discard: 1", "20 x 0 s, discard: 30")
+    second = second.replace("seed: 7", "seed: 7, first: 100")
     checked = night(second, set=at)
     assert checked.report.exit_code == 0
     assert checked.report.resolved[0].ref.id == made.report.stages[0].built[0].id
     assert tally(checked.report, 0, "noise").failed == {}
     seen = checked.report.stages[0].numbers
-    # sqrt(1 + 1/20) - 1 = +2.47 %
-    assert seen["noise"]["median"] / seen["frame_noise"]["median"] - 1 == pytest.approx(0.0247, abs=0.003)
+    # sqrt(1 + 1/20) - 1 = +2.47 %; the median over 40 places of 16,000 pixels is good to 0.11 %, the bias to as much
+    assert seen["noise"]["median"] / seen["frame_noise"]["median"] - 1 == pytest.approx(0.0247, abs=0.006)
 
 
 def test_a_second_certificate_for_the_same_time_is_refused_before_the_first_exposure(tmp_path, night: Callable) -> None:
@@ -96,7 +85,7 @@ sequences: {biases: {image: bias, exposures: 12 x 0 s}}
 stages: [{make: bias, frames: [biases]}]
 certify: {into: calib/twice, begin: 2026-11-01, end: 2026-12-01}
 """
-    at = [f"store.root={tmp_path / 'store'}"]
+    text, at = on_the_corner(text), [f"store.root={tmp_path / 'store'}"]
     assert night(text, set=at).report.exit_code == 0
     with pytest.raises(NotReady, match=r"calib/twice: a bias for detector 0 is already valid .*another collection"):
         night(text, set=at)
@@ -145,7 +134,7 @@ stages:
   - {make: flat, frames: [flats]}
 certify: {into: calib/levels, begin: 2026-11-04, end: 2026-11-05}
 """
-    run = night(text)
+    run = night(on_the_corner(text))
     solved = run.of(Solved)
     assert [event.level for event in solved] == ["30000 electron", "20 % of full well"]
     assert run.report.exit_code == 0, [s.reason for s in run.report.stages]
@@ -173,7 +162,7 @@ stages:
   - {make: flat, frames: [flats], options: {without_dark: the test has none}}
 certify: {into: calib/levels, begin: 2026-11-04, end: 2026-11-05}
 """
-    report = night(text).report
+    report = night(on_the_corner(text)).report
     assert report.exit_code == 4
     failed = [step.reason for step in report.steps if step.status is Status.FAILED]
     # without light the probes differ by their noise alone: no light at all, falling, or far beyond any time

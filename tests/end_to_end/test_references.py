@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corner import CORNER, on_the_corner
 
 from latcal.engine.opening import open_store
 from latcal.engine.planning import plan
@@ -43,7 +44,7 @@ stages: [{make: bias, frames: [biases]}]
 certify: {into: calib/two, begin: 2026-11-01, end: open}
 """
 
-CHECK = """\
+CHECK = on_the_corner("""\
 latcal: 1
 title: Check
 instrument: bench
@@ -51,7 +52,7 @@ camera: {use: simulated, seed: 7, first: 200}
 store: {use: folder, root: x}
 sequences: {darks: {image: dark, exposures: 12 x 15 s}}
 stages: [{check: dark, frames: [darks], collections: [calib/one]}]
-"""
+""")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> list[str]:
     """
     at = [f"store.root={tmp_path_factory.mktemp('reference') / 'store'}"]
     for text in (REFERENCE, OTHER_BIAS):
-        planned = plan(read(text, "reference.yaml", registry, settings=at), registry)
+        planned = plan(read(on_the_corner(text), "reference.yaml", registry, settings=at), registry)
         assert run(planned, registry, now=lambda: instant("2026-11-04T16:00:00")).exit_code == 0
     return at
 
@@ -104,7 +105,7 @@ stages:
 certify: {into: calib/three, begin: 2026-11-01, end: open}
 """
     with pytest.raises(NotReady, match="would be used with the one of step 12"):
-        night(text, set=store)
+        night(on_the_corner(text), set=store)
 
 
 def test_products_made_with_other_overscan_models_are_not_ready(store: list[str], night: Callable) -> None:
@@ -148,9 +149,9 @@ def _setup() -> Any:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("stages.0.detectors=[3]", r"3 is not a detector of bench \(there is 0\)"),
+        ("stages.0.detectors=[3]", r"3 is not a detector of corner \(there is 0\)"),
         ("stages.0.at_least=13", r"13 is more than the 12 exposures of its frames \(write at most 12\)"),
-        ("sequences.darks.filter=rr", r"'rr' is not a filter of bench \(did you mean 'r'\?\)"),
+        ("sequences.darks.filter=rr", r"'rr' is not a filter of corner \(did you mean 'r'\?\)"),
         ("sequences.darks.exposures=3 x 7200 s", r"7200 s is not a time that the camera can expose"),
         ("sequences.darks.exposures=3 x 0 s", "0 s is not a time for dark frames"),
     ],
@@ -162,7 +163,7 @@ def test_what_cannot_be_done_is_refused_while_planning_at_its_line(night: Callab
 
 def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, registry: Any) -> None:
     root = tmp_path / "store"
-    text = REFERENCE.replace("make: bias, frames: [biases]", "make: bias, frames: [biases], keep: [residuals]")
+    text = on_the_corner(REFERENCE).replace("make: bias, frames: [biases]", "make: bias, frames: [biases], keep: [residuals]")
     report = night(text, set=[f"store.root={root}", "camera.settling=0 electron"]).report
     assert report.stages[0].status is Status.DONE
     kept = sorted((root / "products").rglob("bias_residual_*.fits"))
@@ -171,16 +172,14 @@ def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, regi
 
     with fits.open(kept[0]) as hdus:
         noise = float(hdus["IMAGE"].data.std())
-    # the residual shows the read noise of 16 amplifiers, 8 to 10.6 e-, less what an internal bias takes away
+    # the residual shows the read noise of two amplifiers, some 8 to 10 e-, less what an internal bias takes away
     assert 7.0 < noise < 11.0
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> str:
-    """Give the path of an instrument of two bench sensors."""
-    from importlib.resources import files
-
-    text = (files("latcal.builtin.instruments") / "bench.yaml").read_text(encoding="utf-8")
+    """Give the path of an instrument of two sensors, each the corner of the bench."""
+    text = CORNER.read_text(encoding="utf-8")
     first = text[text.index("  - id: 0\n") :]
     second = first.replace("id: 0", "id: 1").replace("name: S00", "name: S01").replace("BENCH-001", "BENCH-002")
     path = tmp_path / "pair.yaml"
@@ -193,7 +192,7 @@ def test_every_detector_of_a_camera_is_made_judged_and_certified(pair: str, nigh
     assert done.report.exit_code == 0
     assert [[ref.detector for ref in stage.built] for stage in done.report.stages] == [[0, 1], [0, 1]]
     assert done.report.stages[0].verdict.detectors == ("S00", "S01")
-    assert done.report.stages[0].verdict.limits.amplifier_findings == 16  # 8 amplifiers on 2 of 2 detectors
+    assert done.report.stages[0].verdict.limits.amplifier_findings == 2  # 1 amplifier on 2 of 2 detectors
 
 
 def test_a_stage_may_take_a_subset_but_not_use_what_is_not_made_for_it(pair: str, night: Callable) -> None:

@@ -25,6 +25,8 @@ stages:
   - {make: flat, frames: [flats], options: {without_dark: five seconds gather nothing}}
 certify: {into: calib/trio, begin: 2026-11-04, end: 2026-11-05}
 """
+BIASES = "".join(line for line in TRIO.splitlines(keepends=True) if "flats" not in line)
+"""For what is told of the biases alone."""
 NAMES = ("T_S00", "T_S01", "T_S02")
 
 
@@ -69,7 +71,7 @@ def test_a_detector_that_sees_another_lamp_is_found_by_the_scatter_over_detector
 
 
 def test_one_detector_that_fails_is_named_and_refuses_nothing_by_itself(night: Callable) -> None:
-    report = night(TRIO, set=faulty("{what: reset, sequence: biases, exposures: 8 to 10, detectors: [1]}")).report
+    report = night(BIASES, set=faulty("{what: reset, sequence: biases, exposures: 8 to 10, detectors: [1]}")).report
     verdict = report.stages[0].verdict
     assert failed(report, 0, "mean") == {"T_S01"}
     assert verdict.limits.detectors == 2
@@ -79,7 +81,8 @@ def test_one_detector_that_fails_is_named_and_refuses_nothing_by_itself(night: C
 @pytest.mark.parametrize("where", ["recipe", "stage"])
 def test_one_detector_refuses_all_where_the_counts_say_so(night: Callable, where: str) -> None:
     counts = "accept: {amplifiers: 2, detectors: 1, exposures: 3}"
-    text = TRIO + f"{counts}\n" if where == "recipe" else TRIO.replace("frames: [biases]}", f"frames: [biases], {counts}}}")
+    trio = TRIO.replace("frames: [biases]}", "frames: [biases], wait: true}")  # no flat is taken for nothing
+    text = trio + f"{counts}\n" if where == "recipe" else trio.replace("wait: true}", f"wait: true, {counts}}}")
     found = night(text, set=faulty("{what: reset, sequence: biases, exposures: 8 to 10, detectors: [1]}"))
     report = found.report
     assert report.exit_code == 1
@@ -91,16 +94,14 @@ def test_one_detector_refuses_all_where_the_counts_say_so(night: Callable, where
 
 def test_without_the_detector_that_fails_the_others_are_certified(night: Callable) -> None:
     counts = "accept: {amplifiers: 2, detectors: 1, exposures: 3}"
-    text = TRIO.replace("frames: [biases]}", f"frames: [biases], detectors: [0, 2], {counts}}}").replace(
-        "frames: [flats],", "frames: [flats], detectors: [0, 2],"
-    )
+    text = BIASES.replace("frames: [biases]}", f"frames: [biases], detectors: [0, 2], {counts}}}")
     found = night(text, set=faulty("{what: reset, sequence: biases, exposures: 8 to 10, detectors: [1]}"))
     assert found.report.exit_code == 0
     assert [ref.detector for ref in found.of(Certified)[0].refs] == [0, 2]
 
 
 def test_an_exposure_that_one_detector_did_not_give_fails_for_all(night: Callable) -> None:
-    report = night(TRIO, set=faulty("{what: wrong shape, sequence: biases, exposures: 3, detectors: [2]}")).report
+    report = night(BIASES, set=faulty("{what: wrong shape, sequence: biases, exposures: 3, detectors: [2]}")).report
     assert report.exit_code == 4
     reason = next(step.reason for step in report.steps if step.status is Status.FAILED)
     assert "T_S02" in reason

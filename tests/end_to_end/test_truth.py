@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from attrs import field, frozen
+from corner import on_the_corner
 
 import latcal
 from latcal.builtin.cameras.simulated import SimulatedOptions, Truth, truth
@@ -304,7 +305,7 @@ def test_every_executor_gives_the_same_bytes(tmp_path: Path, night: Any) -> None
     seen = {}
     for executor in ("{use: serial}", "{use: threads, workers: 2}", "{use: processes, workers: 2}"):
         root = tmp_path / executor[6:9]
-        report = night(SMALL, set=[f"store.root={root}", f"executor={executor}"]).report
+        report = night(on_the_corner(SMALL), set=[f"store.root={root}", f"executor={executor}"]).report
         assert report.exit_code == 0, [stage.reason for stage in report.stages]
         tables = [path.read_bytes() for path in sorted((root / "reports" / report.run).glob("*_measurements.ecsv"))]
         digests = [ref.digest for stage in report.stages for ref in stage.built]

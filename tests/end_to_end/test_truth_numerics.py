@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,16 @@ class Bench:
 
     folder: Path
     detector: Detector = field(factory=make_detector)
+    made: dict[object, tuple[Product, Any]] = field(factory=dict)
+
+    def once(self, what: object, sensor: Sensor, make: Callable[[], Product]) -> Product:
+        """Make a product that many tests begin with once; the sensor's noise goes on from where making it left off."""
+        random = sensor.rng.bit_generator
+        begun = (what, sensor.gain_error, sensor.noise_factor, repr(random.state))
+        if begun not in self.made:
+            self.made[begun] = (make(), random.state)
+        product, random.state = self.made[begun]
+        return product
 
     def prepared(self, frames: Iterable[Frame], preparation: Preparation | None = None) -> Prepared:
         return [prepare(frame, preparation or Preparation(), self.folder) for frame in frames]
@@ -191,9 +201,14 @@ class Bench:
         return found, failed
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[object, tuple[Product, Any]]:
+    return {}
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "scratch")
+def bench(tmp_path: Path, made: dict[object, tuple[Product, Any]]) -> Bench:
+    return Bench(tmp_path / "scratch", made=made)
 
 
 @pytest.fixture
@@ -237,7 +252,7 @@ def test_three_biases_of_another_night_have_the_noise_of_the_budget(bench: Bench
 
 
 def test_read_noise_and_bias_structure_are_recovered(bench: Bench, sensor: Sensor) -> None:
-    product = bench.build("bias", bench.prepared(sensor.some(20, "bias")))
+    product = a_bias(bench, sensor, first=1)
     for amplifier in bench.detector.amplifiers:
         # 20 frames of 166 rows x 134 columns: 0.11 %
         assert product.facts(amplifier.name)["read_noise"] == pytest.approx(amplifier.read_noise, rel=0.01)
@@ -256,8 +271,15 @@ def test_the_variance_of_a_bias_is_that_of_its_error(bench: Bench, sensor: Senso
     assert pulls.std() == pytest.approx(1, abs=0.03)  # 96000 pixels: 0.2 %, and what the model says of them 0.5 %
 
 
+def a_bias(bench: Bench, sensor: Sensor, count: int = 20, first: int = 5001) -> Product:
+    def make() -> Product:
+        return bench.build("bias", bench.prepared(sensor.some(count, "bias", first=first)))
+
+    return bench.once(("bias", count, first), sensor, make)
+
+
 def with_bias(bench: Bench, sensor: Sensor, count: int = 20) -> Needs:
-    return {"bias": bench.use(bench.build("bias", bench.prepared(sensor.some(count, "bias", first=5001))))}
+    return {"bias": bench.use(a_bias(bench, sensor, count))}
 
 
 MIXED = [5.0] * 4 + [15.0] * 2 + [30.0] * 16
@@ -268,7 +290,7 @@ def mixed_darks(sensor: Sensor, first: int = 1) -> list[Frame]:
 
 
 def test_darks_of_mixed_times_recover_the_rate_and_its_error(bench: Bench, sensor: Sensor) -> None:
-    made = bench.build("bias", bench.prepared(sensor.some(20, "bias", first=5001)))
+    made = a_bias(bench, sensor)
     product = bench.build("dark", bench.prepared(mixed_darks(sensor)), {"bias": bench.use(made)})
     assert product.unit == "electron / s"
     weight = np.zeros(bench.detector.shape)
@@ -319,8 +341,11 @@ def test_a_dark_with_a_light_leak_is_refused_though_its_frames_agree(bench: Benc
 
 def with_bias_and_dark(bench: Bench, sensor: Sensor) -> Needs:
     needs = with_bias(bench, sensor)
-    darks = bench.prepared(sensor.some(10, "dark", [10.0], first=6001))
-    return {**needs, "dark": bench.use(bench.build("dark", darks, needs))}
+
+    def make() -> Product:
+        return bench.build("dark", bench.prepared(sensor.some(10, "dark", [10.0], first=6001)), needs)
+
+    return {**needs, "dark": bench.use(bench.once("dark", sensor, make))}
 
 
 def test_flats_recover_the_response_with_one_scale_for_a_detector(bench: Bench, sensor: Sensor) -> None:
@@ -445,7 +470,7 @@ def lit(frame: Frame, light: Any) -> RawImages:
 
 
 def test_a_mean_that_is_off_by_half_the_noise_fails(bench: Bench, sensor: Sensor) -> None:
-    product = bench.build("bias", bench.prepared(sensor.some(20, "bias")))
+    product = a_bias(bench, sensor, first=1)
     frame = sensor.expose(99, "bias", 0.0)
     prepared = bench.prepared([evolve(frame, raw=lit(frame, np.full(bench.detector.shape, 5.0)))])
     _, failed = bench.judge("bias", prepared, {"bias": bench.use(product)})
@@ -454,7 +479,7 @@ def test_a_mean_that_is_off_by_half_the_noise_fails(bench: Bench, sensor: Sensor
 
 
 def test_noise_that_is_too_low_fails_as_noise_that_is_too_high(bench: Bench, sensor: Sensor) -> None:
-    product = bench.build("bias", bench.prepared(sensor.some(20, "bias")))
+    product = a_bias(bench, sensor, first=1)
     prepared = bench.prepared([sensor.expose(99, "bias", 0.0)])
     for factor in (0.9, 1.1):
         frame = {name: evolve(one, frame_noise=one.frame_noise * factor) for name, one in prepared[0].items()}
@@ -470,7 +495,7 @@ def test_a_noisy_night_is_seen_against_the_nominal_read_noise(bench: Bench, sens
 
 
 def test_an_amplifier_without_any_value_fails_every_rule(bench: Bench, sensor: Sensor) -> None:
-    product = bench.build("bias", bench.prepared(sensor.some(20, "bias")))
+    product = a_bias(bench, sensor, first=1)
     frame = sensor.expose(99, "bias", 0.0)
     full = np.zeros(bench.detector.shape)
     full[:NY, :NX] = 200_000

@@ -251,7 +251,10 @@ class CameraByDiceKit(CameraSuite):
 
 @frozen(eq=False)
 class CarelessStore(MemoryStore):
-    """Overlaps silently, reserves without a lock, keeps arrays that are not its own, and says that it is shared."""
+    """Overlaps silently, reserves without a lock, keeps arrays that are not its own, and says that it is shared.
+
+    Of an exposure it gives what comes first, and what it does not have is nothing.
+    """
 
     def certify(self, refs: Iterable[ProductRef], collection: str, valid: ValidityRange, *, unverified: str = "") -> None:
         for ref in refs:
@@ -269,6 +272,15 @@ class CarelessStore(MemoryStore):
         ref = reference(product, run)
         self._products[ref.id] = (ref, product)
         return ref
+
+    def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
+        return next(ref for ref, _ in self._products.values() if (ref.kind, ref.exposure) == (kind, exposure))
+
+    def attach(self, ref: ProductRef, name: str, data: bytes) -> None:
+        self._attached.setdefault((ref.id, name), data)
+
+    def attached(self, ref: ProductRef, name: str) -> bytes:
+        return self._attached.get((ref.id, name), b"")
 
 
 class CarelessStoreKit(StoreSuite):

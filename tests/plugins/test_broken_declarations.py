@@ -264,6 +264,7 @@ def test_options_that_a_recipe_cannot_write_well_stop_the_program(install: Insta
 
 
 CRACK = "the calibration 'crack'"
+GROUPED = "measure=good, build_amplifier=good, assemble=lambda inputs, parts: 0, groups=lambda exposures, options: ()"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,25 @@ CRACK = "the calibration 'crack'"
             '"depth <= 2 electron" > "depth <= 2 s"',
             f"{CRACK} has the rule 'depth': 'depth' is in electron and '2 s' is in s (compare and add only what has one unit; ",
         ),
-        ("measure=good > measure=None", f"measure of {CRACK} is None, which is not a function ("),
+        ("measure=good > measure=None", f"{CRACK} has no measure, and makes no product ("),
+        ("measure=good > measure=good, groups=lambda exposures, options: ()", f"{CRACK} has groups, and makes no product ("),
+        (
+            "measure=good > measure=good, product='extract'",
+            f"{CRACK} has a product of another name, which is for what is measured in groups apart (",
+        ),
+        (
+            f"measure=good > {GROUPED}, residual=good",
+            f"{CRACK} has a residual, which is of one exposure, and groups apart (",
+        ),
+        (
+            f"measure=good > {GROUPED}, product='the extract'",
+            f"{CRACK} has the product 'the extract', which is not a name (write letters, digits and _; ",
+        ),
+        (
+            "measure=good > measure=good, shown=(('depth', ''),)",
+            f"{CRACK} shows 'depth', which is not a metric of an amplifier of the product (",
+        ),
+        ("measure=good > measure=good, shown=('depth',)", f"{CRACK} shows 'depth', which is not a pair of names of metrics ("),
         ("measure=good > measure=later", f"measure of {CRACK} is async, and is called without await (write def; "),
         ("measure=good > measure=lambda: ()", f"measure of {CRACK} does not take what it is given: inputs ("),
         ("measure=good > measure=good, check='x'", f"check of {CRACK} is 'x', which is not a function ("),

@@ -430,6 +430,7 @@ def test_what_cannot_be_sent_back_from_a_worker_process_fails_there_and_runs_her
         ("list", "find crack --at 2026-11-04 --collections calib/crack --store brittle:"),
         ("find", "find crack --at 2026-11-04 --detector 0 --collections calib/crack --store brittle:"),
         ("exposure", "find crack --exposure 2026110400001 --detector 0 --collections calib/crack --store brittle:"),
+        ("of_exposure", "find crack --exposure 2026110400001 --detector 0 --store brittle:"),
         ("read_report", "report 20261104T160000-0a1b2c3d --store brittle:"),
     ],
 )
@@ -440,6 +441,7 @@ def test_a_store_that_breaks_when_it_is_looked_into_is_named(
     monkeypatch.setenv("BRITTLE", f"store.{function}={how}")
     done = CliRunner().invoke(main, command.split(), catch_exceptions=False)
     gives = {"list": "a list of Certification", "find": "a ProductRef", "exposure": "an Exposure", "read_report": "a text"}
+    gives["of_exposure"] = "a ProductRef"
     words = WAYS[how] if how in WAYS else f"gave 42, which is not {gives[function]}"
     assert (done.exit_code, done.stderr) == (3, f"{SOURCE}: {function} of the store {words}\n")
 

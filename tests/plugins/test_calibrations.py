@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latcal.builtin.calibrations import bias, dark, flat
+from latcal.builtin.calibrations import bias, dark, defects, flat, gain, ptc
 from latcal.testing import CalibrationSuite
 
 NIGHT = """\
@@ -50,3 +50,44 @@ class TestFlat(CalibrationSuite):
         flats = "  flats: {image: flat, exposures: 3 x 5 s, filter: r}"
         stage = "  - {make: flat, frames: [flats], options: {without_dark: three frames are enough}}"
         return NIGHT.format(sequences=flats, stages=stage).replace("  dark:", "  # dark:")
+
+
+class TestGain(CalibrationSuite):
+    def plugin(self):
+        return gain
+
+    def recipe(self):
+        flats = "  flats: {image: flat, exposures: [2 x 5 s, 2 x 10 s], filter: r}"
+        # counting 1200 pixels tells a gain to 4 %; and a hole of 9 of them is 0.75 %
+        rules = "rules: {gain_from_flat_pair: abs(gain - expected_gain) <= 0.3 * expected_gain}"
+        return quiet(NIGHT.format(sequences=flats, stages=f"  - {{measure: gain, frames: [flats], options: {{noise: overscan, max_saturated: 0.01}}, {rules}}}"))
+
+
+class TestPtc(CalibrationSuite):
+    def plugin(self):
+        return ptc
+
+    def recipe(self):
+        times = "[2 x 1 s, 2 x 3 s, 2 x 6 s, 2 x 10 s, 2 x 15 s, 2 x 20 s, 2 x 24 s]"
+        flats = f"  flats: {{image: flat, exposures: {times}, filter: r}}"
+        stage = "  - {make: ptc, frames: [flats], options: {lags: 2, edge: 0, max_saturated: 0.01}, accept: {amplifiers: 4}}"
+        # an amplifier of 1200 pixels tells its noise to 10 electrons or so
+        drop = ", verify: {advisory: [ptc_gain, ptc_noise]}}"
+        return quiet(NIGHT.format(sequences=flats, stages=stage[:-1] + drop))
+
+
+class TestDefects(CalibrationSuite):
+    def plugin(self):
+        return defects
+
+    def recipe(self):
+        frames = "  darks: {image: dark, exposures: 4 x 30 s}\n  flats: {image: flat, exposures: 3 x 5 s, filter: r}"
+        # a hot pixel, and half of a bad column, are much of 1200 pixels
+        rules = "rules: {bad_pixels: bad_fraction <= 0.2, detector_bad_pixels: detector_bad_fraction <= 0.2}"
+        stage = f"  - {{make: defects, frames: [darks, flats], options: {{edge: 2, grow: 1}}, {rules}}}"
+        return quiet(NIGHT.format(sequences=frames, stages=stage))
+
+
+def quiet(night: str) -> str:
+    """Leave out the rules of what the recipe does not make."""
+    return night.replace("  dark:", "  # dark:").replace("  flat:", "  # flat:")

@@ -315,9 +315,9 @@ def test_what_is_not_installed_cannot_be_left_out_and_the_nearest_is_suggested(
         ("latcal:simulated", "night.yaml:4:15: camera.use: no plugin declares the camera 'simulated', {out} (known: replay)"),
         ("latcal:memory", "night.yaml:5:14: store.use: no plugin declares the store 'memory', {out} (known: folder)"),
         ("latcal:instruments", "night.yaml:3:13: instrument: no plugin declares the instrument 'bench', {out} (known: none)"),
-        ("latcal:bias", "night.yaml:7:20: stages.0.measure: no plugin measures 'bias', {out} (known: dark, flat)"),
+        ("latcal:bias", "night.yaml:7:20: stages.0.measure: no plugin measures 'bias', {out} (known: dark, defects, flat, gain, ptc)"),
         ("latcal:serial", "no plugin declares the executor 'serial', {out} (name an executor; there is processes, threads)"),
-        ("latcal:console", "no plugin declares the reporter 'console', {out} (name a reporter; there is jsonl, latiss_text)"),
+        ("latcal:console", "no plugin declares the reporter 'console', {out} (name a reporter; there is jsonl, latiss_text, plots)"),
     ],
 )
 def test_what_is_missing_because_it_was_left_out_is_said_to_be(

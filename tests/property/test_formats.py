@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from latcal.formats import records
+from latcal.formats.columns import ecsv_table, table_ecsv
 from latcal.formats.journal import from_json, to_json
 from latcal.formats.products import digest, read_product, write_product
 from latcal.formats.raw import exposure_of, headers, write_raw
@@ -36,9 +37,13 @@ planes = st.dictionaries(
     ),
     max_size=3,
 )
-columns = st.one_of(
-    *(st.lists(kind, min_size=2, max_size=2) for kind in (numbers, words, st.booleans(), st.integers(-(2**63), 2**63 - 1)))
+integers = st.integers(-(2**63), 2**63 - 1)
+vectors = st.integers(1, 3).flatmap(
+    lambda size: st.sampled_from([numbers, st.booleans(), integers]).flatmap(
+        lambda kind: st.lists(st.tuples(*[kind] * size), min_size=2, max_size=2)
+    )
 )
+columns = st.one_of(*(st.lists(kind, min_size=2, max_size=2) for kind in (numbers, words, st.booleans(), integers)), vectors)
 tables = st.dictionaries(
     names, st.dictionaries(names, st.builds(lambda values, unit: Column(tuple(values), unit), columns, st.sampled_from(["", "s"])), min_size=1),
     max_size=2,
@@ -73,6 +78,14 @@ def test_a_product_read_from_its_file_is_the_same(planes, tables, setup, unit, p
     assert back.tables == tables
     assert (back.setup, back.unit, back.pins, back.provenance) == (setup, unit, pins, product.provenance)
     assert digest(back) == digest(product)
+
+
+@few
+@given(st.dictionaries(names, st.builds(lambda values, unit: Column(tuple(values), unit), columns, st.sampled_from(["", "adu2", "1 / electron"])), min_size=1))
+def test_a_table_read_from_its_text_is_the_same(table):
+    back = ecsv_table(table_ecsv(table))
+    assert back == table
+    assert repr(back) == repr(table)  # -0.0 is not 0.0, and 1 is neither 1.0 nor true
 
 
 @few

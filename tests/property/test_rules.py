@@ -48,12 +48,18 @@ def test_what_is_printed_reads_the_same_again(expression: Expression) -> None:
     assert parse(str(expression)) == expression
 
 
+@pytest.fixture(scope="module")
+def warm() -> None:
+    """See that astropy is imported before the tools of importing are taken away."""
+    for text in ("x < 5 s", "x < 5 elektron"):
+        with suppress(RecipeError):
+            parse(text)
+
+
+@pytest.mark.usefixtures("warm")
 @given(texts)
 @settings(max_examples=300)
 def test_no_text_is_evaluated(text: str) -> None:
-    for warm in ("x < 5 s", "x < 5 elektron"):  # astropy is imported before the tools of importing are taken away
-        with suppress(RecipeError):
-            parse(warm)
     with pytest.MonkeyPatch.context() as patch:
         for forbidden in ("eval", "exec", "compile"):
             patch.setattr(builtins, forbidden, None)

@@ -42,6 +42,7 @@ class BiasOptions:
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
     crosstalk: bool = option(True, help=combining.CROSSTALK)
+    defects: bool = option(False, help=combining.DEFECTS)
 
 
 def check(sequences: tuple[Sequence, ...], _: BiasOptions) -> Iterator[tuple[str, str]]:
@@ -52,7 +53,7 @@ def check(sequences: tuple[Sequence, ...], _: BiasOptions) -> Iterator[tuple[str
 
 def build_amplifier(inputs: AmplifierInputs) -> Part:
     """Combine the frames of one amplifier [electron]."""
-    stack = [frame.reader for frame in inputs.frames]
+    stack = [combining.reader(inputs, frame) for frame in inputs.frames]
     match inputs.options.estimator:
         case "clipped":
             combined = combine.clipped_mean(stack, inputs.frame_noise, inputs.shape)
@@ -80,7 +81,7 @@ def residual(inputs: AmplifierInputs) -> Part:
 
 def _left(inputs: AmplifierInputs) -> Pixels:
     (frame,) = inputs.frames
-    return correct.subtract(frame.reader, inputs.need("bias").reader)(combining.WHOLE)
+    return correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE)
 
 
 def expect(outlook: Outlook) -> Iterable[Expectation]:
@@ -105,6 +106,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         summary="Mean of frames without exposure",
         options=BiasOptions,
         images=frozenset({"bias"}),
+        needs=combining.defects,
         metrics=judging.metrics(*judging.RESIDUAL),
         rules=judging.RESIDUAL_RULES,
         check=check,

@@ -53,11 +53,12 @@ class DarkOptions:
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
     crosstalk: bool = option(True, help=combining.CROSSTALK)
+    defects: bool = option(False, help=combining.DEFECTS)
 
 
-def needs(_: DarkOptions) -> frozenset[str]:
-    """Say that a dark needs a bias."""
-    return frozenset({"bias"})
+def needs(options: DarkOptions) -> frozenset[str]:
+    """Say that a dark needs a bias, and a defect map if defects are left out."""
+    return frozenset({"bias"}) | combining.defects(options)
 
 
 def unpinned(options: DarkOptions) -> dict[str, str]:
@@ -80,7 +81,7 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
                 "(take darks of at least a second)"
             )
     bias = inputs.need("bias").reader
-    stack = [correct.subtract(frame.reader, bias) for frame in inputs.frames]
+    stack = [correct.subtract(combining.reader(inputs, frame), bias) for frame in inputs.frames]
     options, times = inputs.options, inputs.dark_times_s
     combined = combine.rate(stack, times, inputs.frame_noise, inputs.shape, clip=options.clip, grow=options.grow)
     dark = combined.image[np.isfinite(combined.image)]
@@ -116,7 +117,7 @@ def _signal(inputs: AmplifierInputs) -> Pixels:
 
 def _left(inputs: AmplifierInputs, signal: Pixels) -> Pixels:
     (frame,) = inputs.frames
-    return correct.subtract(frame.reader, inputs.need("bias").reader)(combining.WHOLE) - signal
+    return correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE) - signal
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:

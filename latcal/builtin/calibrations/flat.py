@@ -39,8 +39,6 @@ from latcal.plugin import (
 )
 
 NAN = float("nan")
-FAINTEST = 10.0
-"""A frame of fewer electrons is none of a flat: about the noise of one pixel; latcal's choice."""
 METRICS = (
     judging.amplifier_metric(
         "mean", "electron", "Level of the flattened frame: sum of the signal over sum of the flat."
@@ -98,11 +96,13 @@ class FlatOptions:
     )
     overscan: combining.OverscanOptions | None = option(None, help=combining.OVERSCAN)
     crosstalk: bool = option(True, help=combining.CROSSTALK)
+    defects: bool = option(False, help=combining.DEFECTS)
 
 
 def needs(options: FlatOptions) -> frozenset[str]:
-    """Say that a flat needs a bias and, unless waived, a dark."""
-    return frozenset({"bias"}) if options.without_dark else frozenset({"bias", "dark"})
+    """Say that a flat needs a bias and, unless waived, a dark; and a defect map if defects are left out."""
+    subtracted = frozenset({"bias"}) if options.without_dark else frozenset({"bias", "dark"})
+    return subtracted | combining.defects(options)
 
 
 def unpinned(options: FlatOptions) -> dict[str, str]:
@@ -118,11 +118,11 @@ def check(sequences: tuple[Sequence, ...], _: FlatOptions) -> Iterator[tuple[str
 def build_amplifier(inputs: AmplifierInputs) -> Part:
     """Combine the frames of one amplifier, each divided by the level of its detector.
 
-    A frame whose level is not above `FAINTEST` tells nothing and does not count: its own verification says that the
-    lamp was off. Where no frame counts the product has no data.
+    A frame whose level is not above `combining.FAINTEST` tells nothing and does not count: its own verification says
+    that the lamp was off. Where no frame counts the product has no data.
     """
-    lights = {frame.exposure.id: _light(inputs, frame) for frame in inputs.frames}
-    lit = tuple(frame for frame in inputs.frames if lights[frame.exposure.id] > FAINTEST)
+    lights = {frame.exposure.id: combining.light_of(inputs, frame) for frame in inputs.frames}
+    lit = tuple(frame for frame in inputs.frames if lights[frame.exposure.id] > combining.FAINTEST)
     if not lit:
         return combining.part(
             inputs, [], combining.nothing(inputs.shape), unit="", facts={"frames": (0.0, ""), "level_rate": _rate(NAN)}
@@ -135,7 +135,7 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
         used.frame_noise,
         used.shape,
         scale=scale,
-        weights=_weights(scale, used),
+        weights=combining.light_weights(lit, scale),
         poisson=True,
         clip=used.options.clip,
     )
@@ -230,23 +230,10 @@ def _expected(worth: float, limit: float, internal: bool, case: str) -> Expectat
 
 def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
     """Subtract the bias, and the dark in the frame's dark time."""
-    signal = correct.subtract(frame.reader, inputs.need("bias").reader)
+    signal = correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)
     if "dark" not in inputs.needs:
         return signal
     return correct.subtract_scaled(signal, inputs.need("dark").reader, frame.exposure.dark_time_s)
-
-
-def _light(inputs: AmplifierInputs, frame: AmplifierFrame) -> float:
-    """Give the level of light over the detector [electron]: the one scale of an exposure."""
-    dark = combining.level_of(inputs.need("dark")) * frame.exposure.dark_time_s if "dark" in inputs.needs else 0.0
-    return frame.detector_level - combining.level_of(inputs.need("bias")) - dark
-
-
-def _weights(scale: list[float], inputs: AmplifierInputs) -> list[float] | None:
-    """Weight frames of different times by their inverse variance where the flat is 1; those of one time equally."""
-    if len(set(inputs.times_s)) == 1:
-        return None
-    return [s * s / (noise * noise + s) for s, noise in zip(scale, inputs.frame_noise, strict=True)]
 
 
 def _normalised(one: Part, mean: float) -> Part:

@@ -183,7 +183,7 @@ def _problems(request: ExposureRequest, instrument: Instrument) -> Iterator[str]
             yield f"{place}: {key} is not a detector of {instrument.name}"
 
 
-def describe(options: SimulatedOptions, instrument: Instrument) -> CameraDescription:  # noqa: ARG001 - a hook's signature
+def describe(options: SimulatedOptions, instrument: Instrument) -> CameraDescription:
     """Say what a simulated camera does without opening it.
 
     A raw frame has 4 bytes a pixel, and headers of at most two FITS blocks each.
@@ -197,6 +197,7 @@ def describe(options: SimulatedOptions, instrument: Instrument) -> CameraDescrip
         images=frozenset(IMAGES),
         filters=instrument.filters,
         longest_s=LONGEST_S,
+        light=float(options.lamp.to_value("electron/s")) or None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from latcal.plugin import Finding, Verdict
+from latcal.plugin import Finding, Scope, Verdict
 
 _EXPLANATION = (
     "How it is judged: one and the same test that fails on enough amplifiers of enough",
@@ -93,22 +93,28 @@ def _test(finding: Finding) -> str:
 
 
 def _report(verdict: Verdict, findings: list[Finding], names: Names) -> Iterator[str]:
-    product = [finding for finding in findings if finding.exposure is None]
+    product = [finding for finding in findings if finding.scope is Scope.PRODUCT]
+    amplifiers = [finding for finding in findings if finding.scope is Scope.PRODUCT_AMPLIFIER]
+    titles = (
+        ("\tProduct (one failure is enough to refuse it)", product),
+        (f"\tAmplifiers of the product (refused by {verdict.limits.amplifier_findings} failures of one test)", amplifiers),
+    )
     failed = {finding.exposure for finding in findings if finding.exposure is not None}
-    groups: dict[int, list[Finding]] = {exposure: [] for exposure in sorted(failed.union(verdict.exposures))}
+    told = failed.union(verdict.exposures) if any(tally.scope.of_exposures for tally in verdict.tallies) else failed
+    groups: dict[int, list[Finding]] = {exposure: [] for exposure in sorted(told)}
     for finding in findings:
         if finding.exposure is not None:
             groups[finding.exposure].append(finding)
     yield "Exposures in which a test failed:"
     yield "".join(f"{exposure}  " for exposure, group in groups.items() if group) or "none"
     yield " How often each test failed:"
-    for title, group in _titled(groups, product):
+    for title, group in _titled(groups, titles):
         if group:
             yield title
             yield from (f"\t{test}: {count}" for test, count in Counter(map(_test, group)).items())
     yield "What failed in each exposure, with its detector"
     yield "and amplifier before the test:"
-    for title, group in _titled(groups, product):
+    for title, group in _titled(groups, titles):
         yield title
         yield from (f"\t \t {f'{one.place} {_test(one)}'.lstrip()}" for one in group)
         if not group:
@@ -120,11 +126,12 @@ def _report(verdict: Verdict, findings: list[Finding], names: Names) -> Iterator
     yield f"Verification collection: {names.verification}"
 
 
-def _titled(groups: dict[int, list[Finding]], product: list[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+def _titled(
+    groups: dict[int, list[Finding]], titles: tuple[tuple[str, list[Finding]], ...]
+) -> Iterator[tuple[str, list[Finding]]]:
     """Give each exposure and its findings; then, which the page does not have, those of the product, if any."""
     yield from ((f"\tExposure {exposure}", group) for exposure, group in groups.items())
-    if product:
-        yield "\tProduct (one failure is enough to refuse it)", product
+    yield from ((title, group) for title, group in titles if group)
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from attrs import frozen
 
 from latcal.builtin.reporters.failures import failures
+from latcal.builtin.reporters.figures import figures
 from latcal.plugin import ProductRef, RunReport, RunStarted, StageReport, Status, StepReport
 from latcal.plugin.wording import counted, duration, kept_text, verdict_text, worded
 
@@ -181,13 +182,19 @@ def _stage(report: RunReport, index: int) -> Iterator[Line]:
         yield Line(f"{mark}{stage.line.kind} did not come to its end", BAD)
     elif stage.status is not Status.DONE and (stage.verdict is None or stage.status is not Status.REFUSED):
         yield Line(f"{mark}{stage.line.kind} {stage.status.value}: {stage.reason}", _STATUS[stage.status])
+    if stage.verdict is not None and stage.verdict.each != "exposure":
+        ids = ", ".join(map(str, stage.verdict.exposures))
+        yield Line(f"  each {stage.verdict.each} by its first exposure: {ids}")
+    if stage.shown:
+        yield from (Line(text) for text in figures(stage.shown))
     if stage.line.verb == "measure":
         yield from _numbers(stage)
     yield from _certificates(stage)
 
 
 def _numbers(stage: StageReport) -> Iterator[Line]:
-    for name, values in stage.numbers.items():
+    told = {one.metric for one in stage.shown} | {f"{one.metric}_error" for one in stage.shown}
+    for name, values in ((name, values) for name, values in stage.numbers.items() if name not in told):
         unit = stage.units.get(name, "")
         least, greatest = worded(values["least"]), worded(values["greatest"], unit)
         spread = f" ({least} to {greatest})" if values["least"] != values["greatest"] else ""

@@ -28,7 +28,18 @@ from latcal.plugin import (
     hookimpl,
     stamp,
 )
-from latcal.plugin.lookup import missing_frames, not_found, numbered, order, overlap, setup_text, the_one_for
+from latcal.plugin.lookup import (
+    missing_frames,
+    not_attached,
+    not_found,
+    not_of_exposure,
+    numbered,
+    order,
+    overlap,
+    plain,
+    setup_text,
+    the_one_for,
+)
 
 
 @frozen
@@ -48,6 +59,7 @@ class MemoryStore:
     _products: dict[str, tuple[ProductRef, Product]] = field(factory=dict, init=False)
     _certified: dict[tuple[str, str, int], list[Certification]] = field(factory=dict, init=False)
     _reports: dict[tuple[str, str], str] = field(factory=dict, init=False)
+    _attached: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
 
     def __enter__(self) -> Self:
         """Give the store itself; what it holds stays."""
@@ -130,6 +142,29 @@ class MemoryStore:
     def _valid(self, collection: str, kind: str, detector: int, at: Time) -> list[Certification]:
         with self._lock:
             return [one for one in self._certified.get((collection, kind, detector), ()) if one.valid.contains(at)]
+
+    def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
+        """Find the newest product of a kind that belongs to one exposure."""
+        wanted = kind, detector, exposure
+        with self._lock:
+            for ref, _ in reversed(self._products.values()):
+                if (ref.kind, ref.detector, ref.exposure) == wanted:
+                    return ref
+        raise not_of_exposure(kind, detector, exposure)
+
+    def attach(self, ref: ProductRef, name: str, data: bytes) -> None:
+        """Keep a file that goes with a product."""
+        with self._lock:
+            self.get(ref)  # it must be there
+            self._attached[ref.id, plain(name, "a file")] = bytes(data)
+
+    def attached(self, ref: ProductRef, name: str) -> bytes:
+        """Read such a file back."""
+        with self._lock:
+            self.get(ref)
+            if (ref.id, name) not in self._attached:
+                raise not_attached(ref, name)
+            return self._attached[ref.id, name]
 
     def certify(
         self, refs: Iterable[ProductRef], collection: str, valid: ValidityRange, *, unverified: str = ""

@@ -13,6 +13,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
+from corner import CORNER
 
 import latcal
 from latcal.plugin import Exposed, NotReady, Plan, RunEnded, RunStarted, fold
@@ -34,12 +35,21 @@ stages:
 certify: {into: calib/night, begin: 2026-11-04, end: 2026-11-05}
 """
 SHORT = LONG.replace("clock: real", "settling: 0 electron").replace("600 s", "5 s").replace("1 x 0 s", "12 x 0 s")
+SHORT = SHORT.replace("instrument: bench", f"instrument: {CORNER}")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the recipe of half an hour, of an instrument that reads out in no time: nobody waits for the first exposure."""
+    path = tmp_path_factory.mktemp("quick") / "quick.yaml"
+    path.write_text(CORNER.read_text(encoding="utf-8").replace("readout: 2 s", "readout: 0.01 s"), encoding="utf-8")
+    return LONG.replace("instrument: bench", f"instrument: {path}")
 
 
 @pytest.fixture
-def plan(registry: Registry) -> Plan:
+def plan(registry: Registry, quick: str) -> Plan:
     """Give a plan that would last half an hour."""
-    return latcal.plan(latcal.read(LONG, "long.yaml", registry), registry)
+    return latcal.plan(latcal.read(quick, "long.yaml", registry), registry)
 
 
 @pytest.fixture
@@ -80,7 +90,9 @@ def test_awaited_events_are_those_that_are_iterated(registry: Registry, threads:
     assert not threads()
 
 
-def test_the_loop_turns_while_an_exposure_is_waited_for(plan: Plan, registry: Registry) -> None:
+def test_the_loop_turns_while_an_exposure_is_waited_for(registry: Registry) -> None:
+    plan = latcal.plan(latcal.read(LONG, "long.yaml", registry), registry)
+
     async def program() -> int:
         turns = 0
         night = asyncio.create_task(until_exposing(latcal.events(plan, registry)))
@@ -259,9 +271,9 @@ async def begin():
     ],
     ids=["an error in the loop", "the end of the file", "a loop that is never closed"],
 )
-def test_a_program_that_ends_with_a_run_under_way_restores_the_hardware(ending: str, tmp_path: Path) -> None:
+def test_a_program_that_ends_with_a_run_under_way_restores_the_hardware(ending: str, tmp_path: Path, quick: str) -> None:
     program = tmp_path / "program.py"
-    program.write_text(ABANDONED.format(text=LONG) + ending + "\n", encoding="utf-8")
+    program.write_text(ABANDONED.format(text=quick) + ending + "\n", encoding="utf-8")
     began = time.monotonic()
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "closed\n", done.stderr

@@ -128,6 +128,64 @@ def test_a_figure_that_many_detectors_lack_is_asked_for_once():
     assert len(caught.value.problems) == 1
 
 
+BRIGHTER_FATTER = """\
+    brighter_fatter: -1.5e-6 / electron
+    brighter_fatter_error: 1e-7 / electron
+    least_brighter_fatter: -4.5e-6 / electron
+    greatest_brighter_fatter: 0.7e-4 % / electron
+    least_turnoff: 90000 electron
+"""
+
+
+def test_what_a_sensor_says_of_its_curve_reaches_its_detectors():
+    text = GOOD.replace("    amplifiers:", BRIGHTER_FATTER + "    amplifiers:")
+    for detector in read_instrument(text, "pair.yaml").detectors:
+        assert detector.brighter_fatter == pytest.approx(-1.5e-6)
+        assert detector.brighter_fatter_error == pytest.approx(1e-7)
+        assert detector.brighter_fatter_window == pytest.approx((-4.5e-6, 7e-7))
+        assert detector.least_turnoff == pytest.approx(90_000.0)
+    (plain, _) = read_instrument(GOOD, "pair.yaml").detectors
+    assert (plain.brighter_fatter, plain.brighter_fatter_error) == (0.0, 0.0)
+    assert (plain.brighter_fatter_window, plain.least_turnoff) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            "least_brighter_fatter: -4e-6 / electron",
+            "10:28: sensors.half.least_brighter_fatter: a window has two ends .write 'greatest_brighter_fatter: 7e-7 / electron' too",
+        ),
+        (
+            "greatest_brighter_fatter: 7e-7 / electron",
+            "10:31: sensors.half.greatest_brighter_fatter: a window has two ends .write 'least_brighter_fatter: -4.6e-6 / electron' too",
+        ),
+        (
+            "least_brighter_fatter: 7e-7 / electron\n    greatest_brighter_fatter: -4e-6 / electron",
+            "11:31: sensors.half.greatest_brighter_fatter: .*is not above the least, 7e-07 1 / electron .write the more negative one",
+        ),
+        (
+            "least_brighter_fatter: 1e-4 % / electron\n    greatest_brighter_fatter: 1e-6 / electron",
+            "11:31: .*is not above the least",
+        ),
+        (
+            "brighter_fatter_error: -1e-7 / electron",
+            "10:28: sensors.half.brighter_fatter_error: -1e-07 1 / electron is below 0, and no error .write 'brighter_fatter_error: 1e-7",
+        ),
+        (
+            "least_turnoff: 0 electron",
+            "10:20: sensors.half.least_turnoff: 0.0 electron is not above 0 .write 'least_turnoff: 90000 electron', or leave it out",
+        ),
+        ("least_turnoff: 90000 adu", "10:20: sensors.half.least_turnoff: '90000 adu' is in 'adu', not in 'electron'"),
+        ("least_turnoff: 90000", "10:20: sensors.half.least_turnoff: 90000 has no unit .write '90000 electron'"),
+    ],
+)
+def test_a_slip_in_what_a_sensor_says_of_its_curve_is_shown_once_and_there(lines, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        read_instrument(GOOD.replace("    amplifiers:", f"    {lines}\n    amplifiers:"), "pair.yaml")
+    assert len(caught.value.problems) == 1
+
+
 def test_constant_cards_are_text_numbers_or_truths_by_keywords_in_capitals():
     cards = "header: {INSTRUME: pair, OBS-LAT: -30.25, instport: 2, HOT: true, SIMULATE DOME: '0'}"
     instrument = read_instrument(GOOD.replace("filters: [r]", cards), "pair.yaml")

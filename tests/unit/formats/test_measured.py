@@ -20,6 +20,7 @@ METRICS = {
     "level": Metric("level", "electron", Scope.DETECTOR, "Level."),
     "ratio": Metric("ratio", "", Scope.EXPOSURE, "Ratio."),
     "rate": Metric("rate", "electron / s", Scope.PRODUCT, "Rate."),
+    "gain": Metric("gain", "electron / adu", Scope.PRODUCT_AMPLIFIER, "Gain."),
 }
 numbers = st.floats(-1e6, 1e6) | st.just(float("nan"))
 
@@ -32,14 +33,17 @@ def measured(draw: st.DrawFn) -> Measurements:
     amplifiers = tuple(tuple(f"C{i}" for i in range(draw(st.integers(1, 3)))) for _ in detectors)
     blank = Measurements(exposures, tuple(15.0 * i for i in range(len(exposures))), detectors, amplifiers, METRICS, {})
     chosen = {"noise", *draw(st.lists(st.sampled_from(sorted(METRICS)), unique=True))}
-    values = {}
+    values, untested = {}, {}
     for name in sorted(chosen):
         scope = METRICS[name].scope
         array = np.full(blank.shape(scope), np.nan)
         for index in np.argwhere(blank.present(scope)):
             array[tuple(index)] = draw(numbers)
         values[name] = array
-    return Measurements(exposures, blank.times_s, detectors, amplifiers, METRICS, values)
+        why = draw(st.sampled_from(["", "the ladder ends; below it", 'no "limit", ; is given']))
+        if why:
+            untested[name] = {tuple(index): why for index in np.argwhere(blank.present(scope)).tolist()[::2]}
+    return Measurements(exposures, blank.times_s, detectors, amplifiers, METRICS, values, untested)
 
 
 @given(measured())
@@ -51,6 +55,7 @@ def test_what_latcal_keeps_of_a_verification_reads_back(given: Measurements) -> 
     assert back.amplifiers == given.amplifiers
     for name, array in given.values.items():
         np.testing.assert_array_equal(back.values[name], array)
+    assert back.untested == given.untested
 
 
 def table(**columns: object) -> Table:
@@ -81,7 +86,7 @@ def test_what_is_masked_or_not_there_has_no_value() -> None:
         ({"ratio": ["1", "2", "3", "4"]}, "the column 'ratio' does not hold one number in each row"),
         ({"ratio": [[1.0, 2.0]] * 4}, "the column 'ratio' does not hold one number in each row"),
         ({"ratio": [1j] * 4}, "the column 'ratio' does not hold one number in each row"),
-        ({"scatter": [1.0] * 4}, r"none of the columns .*, scatter is a metric \(name them: level, noise, rate, ratio\)"),
+        ({"scatter": [1.0] * 4}, r"none of the columns .*, scatter is a metric \(name them: gain, level, noise, rate, ratio\)"),
         ({"exposure": ["a", "b", "c", "d"], "ratio": [1.0] * 4}, "'exposure' does not hold whole numbers"),
         ({"exposure": [1, 1, 1, 1], "ratio": [1.0, 1.0, 2.0, 1.0]}, "ratio of 1 is given twice, as 1 and 2"),
         (

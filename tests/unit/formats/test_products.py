@@ -9,7 +9,7 @@ from astropy.table import Table
 from attrs import evolve
 
 from latcal.errors import StoreError
-from latcal.formats.columns import measurements_ecsv, table_ecsv
+from latcal.formats.columns import ecsv_table, measurements_ecsv, table_ecsv
 from latcal.formats.products import digest, read_product, reference, write_product
 from latcal.model.frames import Setup
 from latcal.model.measurements import Measurements
@@ -69,6 +69,65 @@ def test_columns_keep_their_types_and_odd_texts(path):
     assert {type(value) for value in back["t"]["count"].values} == {int}
     assert {type(value) for value in back["t"]["good"].values} == {bool}
     assert back["empty"] == {"a": Column(())}
+
+
+VECTORS = {
+    "amplifier": Column(("A", "B")),
+    "RAW_MEANS": Column(((100.0, 2e4, np.nan), (101.0, np.inf, -0.0)), "adu"),
+    "EXP_ID_MASK": Column(((True, False, True), (False, False, False))),
+    "NPIXEL": Column(((2**60, 1), (3, 4))),
+    "ONE": Column(((1.5,), (2.5,)), "electron"),
+}
+
+
+def test_cells_of_several_values_are_read_back_as_tuples_and_stay_of_one_value_if_they_are(path):
+    write_product(evolve(samples.product(), tables={"ptc": VECTORS}), path)
+    assert repr(read_product(path).tables["ptc"]) == repr(VECTORS)
+    assert digest(read_product(path)) == digest(evolve(samples.product(), tables={"ptc": VECTORS}))
+    with fits.open(path) as hdus:
+        table = hdus["PTC"]
+        assert [table.columns[name].format for name in list(VECTORS)[1:]] == ["3D", "3L", "2K", "1D"]
+        assert table.columns["RAW_MEANS"].unit == "adu"
+        np.testing.assert_array_equal(table.data["RAW_MEANS"], VECTORS["RAW_MEANS"].values)
+
+
+def test_the_digest_sees_how_values_are_divided_into_cells():
+    made = [((1.0, 2.0), (3.0, 4.0)), ((1.0, 2.0, 3.0, 4.0),), ((1.0,), (2.0,), (3.0,), (4.0,)), (1.0, 2.0, 3.0, 4.0)]
+    assert len({digest(evolve(samples.product(), tables={"t": {"x": Column(values)}})) for values in made}) == 4
+
+
+def test_the_digest_of_tables_without_vectors_is_what_it_was_in_earlier_versions():
+    table = {
+        "a": Column(("A", "é")), "n": Column((1, 2)), "x": Column((1.5, -0.0), "adu"), "t": Column((True, False)), "e": Column(()),
+    }
+    found = digest(evolve(samples.product(), planes={}, tables={"t": table}))
+    assert found == "10e3aa263e4a3081214e8d1a11e16bdd5b7c1759638907ad5aba6eda8c2529d7"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (((1.0, 2.0), (1.0,)), "holds tuples of 1 and 2 values, not of one number of them"),
+        (((), ()), "holds tuples of 0 values, not of one number of them"),
+        (((1.0,), 2.0), "holds float, tuple, which is not one of"),
+        ((("a", "b"),), "holds str, which is not one of"),
+        (((True, 2),), "holds bool, int, which is not one of"),
+        ((((1.0,), (2.0,)),), "holds tuple, which is not one of"),
+    ],
+)
+def test_cells_that_no_array_can_hold_are_refused_by_name(path, values, words):
+    with pytest.raises(StoreError, match=f"the column 'x' {words}"):
+        write_product(evolve(samples.product(), tables={"t": {"x": Column(values)}}), path)
+
+
+def test_the_facts_of_an_amplifier_are_the_single_numbers_of_its_row():
+    table = {
+        **VECTORS, "fit": Column(("EXP", "POLY")), "gain": Column((1.5, np.nan)), "pairs": Column((20, 19)),
+        "reached": Column((True, np.False_)), "noise": Column((np.float32(9.0), 8.0)),
+    }
+    given = evolve(samples.product(), tables={"amplifiers": table})
+    assert given.facts("A") == {"gain": 1.5, "pairs": 20.0, "reached": 1.0, "noise": 9.0}
+    assert {**given.facts("B"), "gain": 0.0} == {"gain": 0.0, "pairs": 19.0, "reached": 0.0, "noise": 8.0}
 
 
 def test_planes_of_odd_names_and_types_come_back(path):
@@ -146,6 +205,29 @@ def test_a_table_as_ecsv_has_types_and_units():
     assert table.colnames == ["amplifier", "gain", "n"]
     assert str(table["gain"].unit) == "electron / adu"
     assert table["n"].dtype.kind == "i"
+
+
+def test_a_table_as_ecsv_is_read_back_to_the_last_bit_with_texts_that_ecsv_has_not():
+    table = {"name": Column(("#1", ""), ""), "note": Column((" a\n\\x41", "é\u2028 ")), **VECTORS, "none": Column((np.nan, 1.0), "adu2")}
+    assert repr(ecsv_table(table_ecsv(table))) == repr(table)
+    assert ecsv_table(table_ecsv({"empty": Column((), "s")})) == {"empty": Column((), "s")}
+
+
+def test_cells_of_several_values_are_found_in_ecsv_by_any_reader():
+    table = Table.read(table_ecsv(VECTORS), format="ascii.ecsv")
+    assert table["RAW_MEANS"].shape == (2, 3)
+    assert str(table["RAW_MEANS"].unit) == "adu"
+    assert table["EXP_ID_MASK"].dtype == bool
+
+
+def test_a_text_that_is_no_table_is_refused():
+    for text in ("", "a b\n1 2\n", "# %ECSV 1.0\n# ---\n# foo: [\n"):
+        with pytest.raises(StoreError, match=r"^the text is not a table in ECSV"):
+            ecsv_table(text)
+    with pytest.raises(StoreError, match="the column 'n' has places without a value"):
+        ecsv_table('# %ECSV 1.0\n# ---\n# datatype:\n# - {name: n, datatype: int64}\nn\n1\n""\n')
+    with pytest.raises(StoreError, match="the column 'x' is in 'furlongs', which is not a unit"):
+        table_ecsv({"x": Column((1.0,), "furlongs")})
 
 
 def test_measurements_as_ecsv_have_a_row_for_each_place_and_a_column_for_each_metric():

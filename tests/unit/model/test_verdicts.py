@@ -9,15 +9,17 @@ import pytest
 from numpy.typing import ArrayLike
 
 from latcal.model.measurements import Measurements
-from latcal.model.metrics import Metric, Scope
+from latcal.model.metrics import Measurement, Metric, Scope
 from latcal.model.rules import CheckedRule, Rule, check
 from latcal.model.verdicts import Acceptance, Verdict, judge
+from latcal.plugin.wording import verdict_text
 
 METRICS = {
     "noise": Metric("noise", "electron", Scope.AMPLIFIER, ""),
     "level": Metric("level", "electron", Scope.DETECTOR, ""),
     "ratio": Metric("ratio", "", Scope.EXPOSURE, ""),
     "rate": Metric("rate", "electron / s", Scope.PRODUCT, ""),
+    "gain": Metric("gain", "electron / adu", Scope.PRODUCT_AMPLIFIER, ""),
 }
 GOOD, BAD = 1.0, 9.0
 
@@ -176,3 +178,52 @@ def test_a_rule_that_holds_everywhere_tells_what_came_closest() -> None:
 def test_without_a_rule_nothing_is_judged() -> None:
     with pytest.raises(ValueError, match="no rule judges bias"):
         judged((), amplifiers_failing(0))
+
+
+GAIN = rule("gain <= 5 electron / adu")
+
+
+def whole(*gains: float, detectors: int = 1) -> Measurements:
+    """Give the gain of every amplifier of a product."""
+    rows = np.array(gains).reshape(detectors, -1)
+    return measured({"gain": rows}, detectors=detectors, amplifiers=(rows.shape[1],) * detectors)
+
+
+def test_a_product_is_refused_by_as_many_of_its_amplifiers_as_would_fail_an_exposure() -> None:
+    two = Acceptance(amplifiers=2)
+    assert judge("ptc", [GAIN], two, whole(BAD, GOOD, GOOD, GOOD)).accepted
+    refused = judge("ptc", [GAIN], two, whole(BAD, GOOD, BAD, GOOD))
+    assert not refused.accepted
+    assert refused.failed_exposures == ()  # no exposure of it is to blame
+    assert [(f.exposure, f.detector, f.amplifier) for f in refused.findings] == [(None, "S00", "C00"), (None, "S00", "C02")]
+    assert refused.tallies[0].places == 4
+
+
+def test_amplifiers_of_a_product_are_counted_over_its_detectors() -> None:
+    majority = Acceptance(amplifiers=2)  # of 2 of 3 detectors: 4
+    assert judge("ptc", [GAIN], majority, whole(*[BAD, BAD, GOOD, BAD] + [GOOD] * 8, detectors=3)).accepted
+    assert not judge("ptc", [GAIN], majority, whole(*[BAD, BAD, BAD, BAD] + [GOOD] * 8, detectors=3)).accepted
+
+
+def untested(*amplifiers: str, gain: float = BAD) -> Measurements:
+    blank = measured({}, amplifiers=(4,))
+    return blank.extended(
+        Measurement("gain", gain, None, "S00", name, untested="the ladder ends below it" if name in amplifiers else "")
+        for name in blank.amplifiers[0]
+    )
+
+
+def test_what_is_not_to_be_tested_fails_no_rule_and_is_counted_by_its_reason() -> None:
+    verdict = judge("ptc", [GAIN], Acceptance(amplifiers=2), untested("C00", "C01", "C02"))
+    assert verdict.accepted
+    assert verdict.tallies[0].failed == {0: 1}
+    assert verdict.tallies[0].untested == {"the ladder ends below it": 3}
+
+
+def test_a_set_to_which_no_rule_could_be_applied_is_refused() -> None:
+    verdict = judge("ptc", [GAIN], Acceptance(), untested("C00", "C01", "C02", "C03", gain=GOOD))
+    assert not verdict.accepted
+    assert verdict_text(verdict) == (
+        "ptc refused: no rule that counts could be applied; "
+        "GAIN not tested on 4 of 4 amplifiers: the ladder ends below it"
+    )

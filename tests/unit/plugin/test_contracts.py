@@ -85,6 +85,7 @@ def test_what_is_as_it_must_be_is_read_as_it_is_used(promise: Any, given: Any, r
         (METHODS["store"]["reserve"], "12", "a range of exposure ids"),
         (METHODS["store"]["free_bytes"], 1.5, "a number of bytes"),
         (METHODS["store"]["is_free"], 1, "true or false"),
+        (METHODS["store"]["attached"], "PNG", "bytes"),
     ],
 )
 def test_what_is_something_else_is_refused_with_what_it_should_be(promise: Any, given: Any, words: str) -> None:

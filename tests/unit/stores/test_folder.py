@@ -50,7 +50,9 @@ def filled(folder: Path):
     store = open_store(folder)
     ref = store.put(samples.product(), "run-1")
     store.certify([ref], "calib", NIGHT)
+    store.attach(ref, "plot.png", b"PNG")
     frame = store.ingest(samples.frame(1))
+    of_exposure(store, "bias_residual", run="run-2")
     store.write_report("run-1", {"night.jsonl": "{}\n"})
     return store, ref, frame
 
@@ -62,6 +64,8 @@ def ask_everything(store, ref, frame):
     store.free_bytes()
     store.find("bias", 0, Setup(), NOON, ["calib"])
     store.find_exposure("bias", 0, frame.exposure.id, ["calib"])
+    store.of_exposure("bias_residual", 0, frame.exposure.id)
+    store.attached(ref, "plot.png")
     store.get(ref)
     [one.pixels(one.detector.amplifiers[0]) for one in store.frames([frame.exposure.id], 0)]
     store.read_report("run-1", "night.jsonl")
@@ -88,15 +92,17 @@ def test_a_store_whose_files_cannot_be_written_can_be_read(tmp_path):
 
 
 def test_files_lie_where_the_documentation_says(tmp_path):
-    _, ref, frame = filled(tmp_path)
+    store, ref, frame = filled(tmp_path)
     files = sorted(str(path.relative_to(tmp_path / "store")) for path in (tmp_path / "store").rglob("*") if path.is_file())
     assert files == [
         "index.sqlite",
         f"products/run-1/bias_0_{ref.id}.fits",
+        f"products/run-1/bias_0_{ref.id}_plot.png",
+        f"products/run-2/bias_residual_0_{store.of_exposure('bias_residual', 0, frame.exposure.id).id}.fits",
         "raw/20221104/LC_O_20221104_000001_0.fits",
         "reports/run-1/night.jsonl",
     ]
-    assert frame.path == tmp_path / "store" / files[2]
+    assert frame.path == tmp_path / "store" / files[4]
     assert frame.checksum == checksum(frame.path)
 
 
@@ -218,8 +224,30 @@ def test_an_index_of_a_newer_version_is_refused(store):
     with sqlite3.connect(store.root / "index.sqlite") as connection:
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"is of version 9, and this latcal reads 1 \(install a newer one\)"):
+    with pytest.raises(StoreError, match=r"is of version 9, and this latcal reads 2 \(install a newer one\)"):
         list(store.list())
+
+
+def of_exposure(store, kind, *, run):
+    return store.put(evolve(samples.product(kind), exposure=2022110400001), run)
+
+
+def test_an_index_of_the_first_version_is_read_as_it_is_and_brought_up_to_date_when_it_is_written(tmp_path):
+    store = open_store(tmp_path)
+    later, earlier = (of_exposure(store, "bias_residual", run=f"202211{day}T000000-0a1b2c3d") for day in ("05", "04"))
+    store.put(samples.product(), "run-1")
+    with sqlite3.connect(store.root / "index.sqlite") as connection:
+        connection.executescript("DROP TABLE exposures; PRAGMA user_version = 1")
+    connection.close()
+    before = state(tmp_path)
+    assert store.of_exposure("bias_residual", 0, 2022110400001) == later
+    assert state(tmp_path) == before
+    newest = of_exposure(store, "bias_residual", run="20221106T000000-0a1b2c3d")
+    assert store.of_exposure("bias_residual", 0, 2022110400001) == newest
+    with store.index.reading() as connection:
+        rows = connection.execute("SELECT product FROM exposures ORDER BY number").fetchall()
+        assert [row["product"] for row in rows] == [earlier.id, later.id, newest.id]
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
 
 
 def test_an_empty_index_is_an_empty_store(store):
@@ -238,17 +266,21 @@ def full(*_args, **_kwargs):
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
 def test_a_full_disk_is_a_store_error_and_leaves_nothing(store, monkeypatch, call):
-    store.reserve(date(2022, 11, 4), 1)
+    ref = store.put(samples.product("dark"), "run-1")
+    store.attach(ref, "plot.png", b"earlier")
+    before = {path for path in store.root.rglob("*") if path.is_file()}
     monkeypatch.setattr(os, call, full)
     for write in (
         lambda: store.put(samples.product(), "run-1"),
         lambda: store.ingest(samples.frame(1)),
         lambda: store.write_report("run-1", {"night.jsonl": "{}"}),
+        lambda: store.attach(ref, "plot.png", b"later"),
     ):
         with pytest.raises(StoreError, match=r"No space left on device \(make room"):
             write()
     monkeypatch.undo()
-    assert [path for path in store.root.rglob("*") if path.is_file()] == [store.root / "index.sqlite"]
+    assert {path for path in store.root.rglob("*") if path.is_file()} == before
+    assert store.attached(ref, "plot.png") == b"earlier"
     with pytest.raises(StoreError, match="no raw frame"):
         store.frames([2022110400001], 0)
     assert store.ingest(samples.frame(1)).path.exists()
@@ -365,11 +397,12 @@ def test_lookups_walk_the_index_and_never_all_certificates(tmp_path):
     asked = []
     with store.index.reading() as connection:
         connection.set_trace_callback(asked.append)
-        from latcal.builtin.stores.folder import certificates
+        from latcal.builtin.stores.folder import certificates, exposures
 
         certificates.valid_at(connection, "bias", 0, Setup(), NOON, "calib")
         certificates.all_valid_at(connection, "bias", 0, NOON, "calib")
         certificates.taken(connection, "bias", 0, Setup(), "calib", NIGHT)
+        exposures.newest(connection, "bias_residual", 0, 2022110400001)
         connection.set_trace_callback(None)
         plans = [row["detail"] for query in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert plans

@@ -12,8 +12,6 @@ from typing import Self
 
 from latcal.plugin import StoreError
 
-_PLAIN = re.compile(r"[A-Za-z0-9_+~.:-]{1,120}")
-
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
@@ -81,19 +79,6 @@ class Draft:
         """Remove what was not moved."""
         with told(self.path):
             self.temporary.unlink(missing_ok=True)
-
-
-def plain(text: str, what: str) -> str:
-    """Give a text that may be the name of a file.
-
-    Raises
-    ------
-    StoreError
-        If it may not.
-    """
-    if _PLAIN.fullmatch(text) and not text.startswith("."):
-        return text
-    raise StoreError(f"{text!r} is not a name for {what} (write letters, digits, '_', '.', '-')")
 
 
 def slug(text: str) -> str:

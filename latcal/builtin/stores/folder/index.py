@@ -14,7 +14,6 @@ from latcal.plugin import StoreError
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
 
-VERSION = 1
 _SCHEMA = """
 CREATE TABLE days (day INTEGER PRIMARY KEY, used INTEGER NOT NULL);
 CREATE TABLE frames (
@@ -29,6 +28,23 @@ CREATE TABLE certificates (
     PRIMARY KEY (collection, kind, detector, setup, begins)
 ) WITHOUT ROWID;
 """
+_FACTS = ", ".join(f"json_extract(ref, '$.{name}') AS {name}" for name in ("run", "exposure", "kind", "detector"))
+_BY_RUN = f"SELECT id AS product, {_FACTS} FROM products WHERE exposure IS NOT NULL"  # noqa: S608 - constants
+_EXPOSURES = f"""
+CREATE TABLE exposures (
+    number INTEGER PRIMARY KEY, exposure INTEGER NOT NULL, kind TEXT NOT NULL, detector INTEGER NOT NULL,
+    product TEXT NOT NULL REFERENCES products (id)
+);
+CREATE INDEX by_exposure ON exposures (exposure, kind, detector);
+INSERT INTO exposures (exposure, kind, detector, product) SELECT exposure, kind, detector, product FROM ({_BY_RUN}) ORDER BY run;
+"""  # noqa: S608 - constants
+_UPGRADES = (_SCHEMA, _EXPOSURES)
+"""What makes an index of each version out of the one before; the first out of nothing."""
+
+VERSION = len(_UPGRADES)
+_AS_IF = f"CREATE TEMP VIEW exposures AS SELECT run AS number, * FROM ({_BY_RUN})"  # noqa: S608 - constants
+"""What lets an index of version 1 be read as one of version 2. The names of runs begin with their time."""
+
 _UNFINISHED = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT"})
 
 
@@ -63,7 +79,10 @@ class Index:
                 yield None
                 return
             try:
-                yield connection if self._version(connection) else None
+                version = self._version(connection)
+                if version == 1:
+                    connection.execute(_AS_IF)
+                yield connection if version else None
             finally:
                 connection.close()
 
@@ -93,8 +112,8 @@ class Index:
             connection = self._connect("rwc")
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                if not self._version(connection):
-                    for statement in _SCHEMA.split(";\n"):
+                for upgrade in _UPGRADES[self._version(connection) :]:
+                    for statement in upgrade.split(";\n"):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {VERSION}")
                 yield connection

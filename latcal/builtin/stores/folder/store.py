@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 from astropy.time import Time
 from attrs import Factory, evolve, field, frozen
 
-from latcal.builtin.stores.folder import certificates
-from latcal.builtin.stores.folder.files import Draft, plain, slug, told
+from latcal.builtin.stores.folder import certificates, exposures
+from latcal.builtin.stores.folder.files import Draft, slug, told
 from latcal.builtin.stores.folder.index import Index
 from latcal.formats import records
 from latcal.formats.keywords import OWN
@@ -35,7 +35,7 @@ from latcal.plugin import (
     option,
     stamp,
 )
-from latcal.plugin.lookup import missing_frames, not_found, numbered, the_one_for
+from latcal.plugin.lookup import missing_frames, not_attached, not_found, not_of_exposure, numbered, plain, the_one_for
 
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
@@ -79,8 +79,9 @@ def _check_copy(copy: Path, frame: Frame, original: Path) -> None:
 class FolderStore:
     """Files in a folder. The index tells what is there: a file that it does not name is not in the store.
 
-    ``raw/<day>/<observation>_<detector>.fits``, ``products/<run>/<kind>_<detector>_<setup>_<id>.fits``,
-    ``reports/<run>/``; each file is written beside its place and moved there in the transaction that enters it.
+    ``raw/<day>/<observation>_<detector>.fits``, ``products/<run>/<kind>_<detector>_<setup>_<id>.fits`` with what is
+    attached to it beside it, ``..._<id>_<name>``, ``reports/<run>/``; each file is written beside its place and moved
+    there, if the index names it in the transaction that enters it.
     """
 
     options: FolderOptions
@@ -175,15 +176,13 @@ class FolderStore:
             with self.index.writing() as connection:
                 row = (ref.id, relative, records.to_text(ref))
                 if connection.execute("INSERT OR IGNORE INTO products VALUES (?, ?, ?)", row).rowcount:
+                    exposures.enter(connection, ref)
                     draft.move()
         return ref
 
     def get(self, ref: ProductRef) -> Product:
         """Read a product back, and check that it is what was written."""
-        row = self.index.row("SELECT path FROM products WHERE id = ?", (ref.id,))
-        if row is None:
-            raise StoreError(f"{ref} is not in the store {self.root}")
-        path = self.root / row["path"]
+        path = self._path(ref)
         product = read_product(path)
         if digest(product) != ref.digest:
             raise StoreError(f"{path} is damaged: its planes and tables are not those that were written (restore it)")
@@ -209,6 +208,38 @@ class FolderStore:
                 if one is not None:
                     return one.ref
         raise not_found(kind, detector, f"and exposure {exposure} ({facts.setup})", facts.begin, tried)
+
+    def _path(self, ref: ProductRef) -> Path:
+        row = self.index.row("SELECT path FROM products WHERE id = ?", (ref.id,))
+        if row is None:
+            raise StoreError(f"{ref} is not in the store {self.root}")
+        return self.root / str(row["path"])
+
+    def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
+        """Find the newest product of a kind that belongs to one exposure."""
+        with self.index.reading() as connection:
+            ref = connection and exposures.newest(connection, kind, detector, exposure)
+        if not ref:
+            raise not_of_exposure(kind, detector, exposure)
+        return ref
+
+    def attach(self, ref: ProductRef, name: str, data: bytes) -> None:
+        """Keep a file that goes with a product, beside it."""
+        with Draft(self._beside(ref, name)) as draft:
+            draft.write(partial(Path.write_bytes, data=data))
+            draft.move()
+
+    def attached(self, ref: ProductRef, name: str) -> bytes:
+        """Read such a file back."""
+        path = self._beside(ref, name)
+        if not path.exists():
+            raise not_attached(ref, name)
+        with told(path):
+            return path.read_bytes()
+
+    def _beside(self, ref: ProductRef, name: str) -> Path:
+        path = self._path(ref)
+        return path.with_name(f"{path.stem}_{plain(name, 'a file')}")
 
     def certify(
         self, refs: Iterable[ProductRef], collection: str, valid: ValidityRange, *, unverified: str = ""

@@ -1,0 +1,73 @@
+"""Kinds of products: what a name on the command line means, and which there are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from latcal.errors import Problem, RecipeError
+
+if TYPE_CHECKING:
+    from latcal.model.frames import Setup
+    from latcal.plugin.declarations import CalibrationType
+    from latcal.plugin.protocols import Store
+    from latcal.plugin.registry import Registry
+
+
+def meant(registry: Registry, name: str) -> str:
+    """Give the kind that a name means: of a calibration type what it makes, else the name itself."""
+    named = registry.declarations["calibration"].get(name)
+    return str(named.declaration.makes) if named is not None else name
+
+
+def reduced(registry: Registry, kind: str, setup: Setup) -> Setup:
+    """Keep of a setup what tells products of a kind apart; all of it for a kind that is not installed."""
+    return next((setup.only(one.setup) for one in _types(registry) if one.makes == kind), setup)
+
+
+def refuse_unknown(registry: Registry, store: Store, kind: str) -> None:
+    """Refuse a kind that nothing installed makes and of which nothing is certified; the nearest is suggested.
+
+    Raises
+    ------
+    RecipeError
+        With the suggestion, or with all kinds that there are.
+    """
+    types = _types(registry)
+    known = {name for one in types for name in (one.name, one.makes)} | _of_exposures(types)
+    known |= {one.ref.kind for one in store.list()}
+    if kind in known:
+        return
+    near = difflib.get_close_matches(kind, sorted(known), 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known)) or 'none'}"
+    what = f"no plugin makes a {kind!r}, and none is certified{registry.omission}"
+    raise RecipeError([Problem(what, hint)])
+
+
+def refuse_uncertified(registry: Registry, store: Store, kind: str, *, exposure: bool) -> None:
+    """Refuse collections for a kind that belongs to exposures and of which none is certified.
+
+    Parameters
+    ----------
+    exposure : bool
+        Whether one was given.
+
+    Raises
+    ------
+    RecipeError
+        With what to give instead.
+    """
+    if kind in _of_exposures(_types(registry)) and not any(True for _ in store.list(kind)):
+        hint = "leave --collections out" if exposure else "give --exposure, and leave --collections and --at out"
+        raise RecipeError([Problem(f"no {kind} is certified: each belongs to an exposure", hint)])
+
+
+def _types(registry: Registry) -> list[CalibrationType]:
+    return [named.declaration for named in registry.declarations["calibration"].values()]
+
+
+def _of_exposures(types: Iterable[CalibrationType]) -> set[str]:
+    """Give the kinds that belong to exposures: those of groups, and residuals that were kept."""
+    groups = {one.makes for one in types if one.groups_apart}
+    return groups | {f"{one.name}_residual" for one in types if one.residual is not None}
