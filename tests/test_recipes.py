@@ -16,7 +16,7 @@ from latcal.formats.located import compose
 from latcal.plugin.registry import Registry, load_plugins
 
 FOLDER = Path(__file__).parents[1] / "recipes"
-RECIPES = sorted(FOLDER.glob("*.yaml"))
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
 SETTING = re.compile(r"--set (\S*'[^']*'|\S+)")
 
 
@@ -46,7 +46,7 @@ def validator(registry: Registry) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
 class TestRecipe:
     def test_is_planned_as_it_is(self, path: Path, registry: Registry) -> None:
         planned = plan(read(path.read_text(encoding="utf-8"), path.name, registry, folder=str(FOLDER)), registry)

@@ -15,13 +15,14 @@ def folders() -> tuple[Path, ...]:
 
 def names() -> tuple[str, ...]:
     """List what can be named, without ``.yaml``."""
-    return tuple(sorted({path.stem for folder in folders() for path in folder.glob("*.yaml")}))
+    found = {path.relative_to(folder) for folder in folders() for path in folder.rglob("*.yaml")}
+    return tuple(sorted(path.with_suffix("").as_posix() for path in found))
 
 
 @hookimpl
 def latcal_find_recipe(name: str) -> Path | None:
-    """Find a recipe by the name of its file, with or without ``.yaml``."""
-    if Path(name).name != name:
+    """Find a recipe by the name of its file, with or without ``.yaml``; of those in a folder, with that: latiss/daily."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
         return None
     for folder in folders():
         path = folder / f"{name.removesuffix('.yaml')}.yaml"

@@ -39,6 +39,8 @@ def _named(registry: Registry, name: str) -> dict[str, Any]:
         known = sorted({known for names in registry.declarations.values() for known in names})
         raise RecipeError([Problem(f"{name!r} is not the name of anything", f"there is {', '.join(known)}")])
     schemas = {kind: _schema(kind, named) for kind, named in found.items()}
+    telling = {kind: schema for kind, schema in schemas.items() if schema["properties"]}  # an instrument has no options
+    schemas = telling or schemas
     return schemas if len(schemas) > 1 else next(iter(schemas.values()))
 
 

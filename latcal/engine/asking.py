@@ -147,7 +147,7 @@ class Asked:
         """
         self.check(request.number)
         came: list[Frame] = []
-        began, due_s = time.monotonic(), request.time_s + self.overhead_s
+        began, due_s = time.monotonic(), request.pause_s + request.time_s + self.overhead_s
         answer = self._caller.ask(partial(self._collect, request, came))
         if not answer.came(began + due_s + self.limits.answer_s, self.stop):
             late = "" if self.stop.is_set() else self._late(request, came)
@@ -175,7 +175,7 @@ class Asked:
         missing = ", ".join(str(detector) for detector in request.detectors if detector not in there)
         what = f"no frame of detector {missing}" if there and missing else "no frame"
         parts = f"{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
-        return f"{what} came within {request.time_s + self.overhead_s + limit:g} s ({parts})"
+        return f"{what} came within {request.pause_s + request.time_s + self.overhead_s + limit:g} s ({parts})"
 
     @property
     def _refused(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
+from latcal.engine.phrases import read_switch
 from latcal.engine.problems import Problems, nearest
 from latcal.formats.located import Path, Tree
 from latcal.formats.structure import structure
@@ -67,7 +68,8 @@ def read_options(
     """Read the options of a declaration that is there; None if they are wrong."""
     with problems.within(path):
         tree = with_value(problems.tree, path, dict(options))
-        return structure(tree, registry.get(kind, name).options, at=path)
+        hooks = {bool: read_switch} if kind == "procedure" else None
+        return structure(tree, registry.get(kind, name).options, at=path, hooks=hooks)
     return None
 
 

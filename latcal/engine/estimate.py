@@ -27,7 +27,7 @@ def estimate(takes: Iterable[Take], instrument: Instrument, camera: CameraDescri
     longest = camera.longest_s if camera else 0.0
     seconds, size, at_most = 0.0, 0, False
     for take in takes:
-        seconds += overhead + (longest if take.time_s is None else take.time_s)
+        seconds += take.pause_s + overhead + (longest if take.time_s is None else take.time_s)
         size += len(take.detectors) * (camera.frame_bytes if camera else 0)
         at_most = at_most or take.time_s is None
     return Estimate(seconds, at_most, size)

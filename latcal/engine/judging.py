@@ -13,7 +13,6 @@ from latcal.formats.journal import verdict_json
 from latcal.model import verdicts
 from latcal.model.events import Figure, Shown
 from latcal.model.measurements import Measurements
-from latcal.model.metrics import Scope
 from latcal.model.steps import PlannedStage, Take
 from latcal.model.verdicts import Verdict
 from latcal.plugin.registry import Registry
@@ -79,15 +78,16 @@ def shown(measured: Measurements, metrics: tuple[tuple[str, str], ...]) -> tuple
         if name not in measured.values:
             continue
         values, errors = measured.values[name], measured.values.get(error)
+        scope = measured.metrics[name].scope
         figures = {
-            " ".join(map(str, measured.place(Scope.PRODUCT_AMPLIFIER, index).values())): Figure(
+            " ".join(map(str, measured.place(scope, index).values())): Figure(
                 float(values[index]),
                 float("nan") if errors is None else float(errors[index]),
                 measured.untested.get(name, {}).get(index, ""),
             )
-            for index in map(tuple, np.argwhere(measured.present(Scope.PRODUCT_AMPLIFIER)))
+            for index in map(tuple, np.argwhere(measured.present(scope)))
         }
-        found.append(Shown(name, measured.metrics[name].unit, figures))
+        found.append(Shown(name, measured.metrics[name].unit, figures, scope.of_exposures))
     return tuple(found)
 
 

@@ -41,14 +41,14 @@ def occupancy(plan: Plan, step: Certify, setup: Setup, store: Store) -> Kept | t
     held = _held(step, planned, setup, store)
     if not any(held.values()):
         raise PluginError(f"the store says that {one.into} holds a {step.kind} in {one.valid}, and lists none there")
-    faults = tuple(_faults(step, planned, held))
+    faults, key = tuple(_faults(step, planned, held)), _key(plan, planned, "into")
     if one.occupied == "keep" and not faults:
-        return _kept(step, planned, held)
-    key = _key(planned)
-    hint = f"certify into another collection: --set {key}.into={one.into}.2, or another range"
+        return _kept(step, held, key)
+    hint = f"certify into another collection: --set {key}={one.into}.2, or another range"
     if one.occupied == "keep":
         return tuple(_problem(plan, step, what, hint) for what in faults)
-    hint += "" if faults else f"; or keep what is there: --set {key}.occupied=keep"
+    keep = "" if faults or plan.recipe.marks.names else _key(plan, planned, "occupied")  # a procedure has no key for it
+    hint += f"; or keep what is there: --set {keep}=keep" if keep else ""
     whats = (f"a {step.kind} for detector {detector} is already valid in part of {one.valid}" for detector in taken)
     return tuple(_problem(plan, step, what, hint) for what in whats)
 
@@ -79,7 +79,7 @@ def _faults(step: Certify, planned: PlannedStage, held: Held) -> Iterator[str]:
                 yield f"the {kind} for detector {detector} was certified unverified ({entry.unverified})"
 
 
-def _kept(step: Certify, planned: PlannedStage, held: Held) -> Kept:
+def _kept(step: Certify, held: Held, key: str) -> Kept:
     into, valid = step.certificate.into, step.certificate.valid
     entries = [next(entry for entry in found if entry.valid.covers(valid)) for found in held.values()]
     return Kept(
@@ -87,7 +87,7 @@ def _kept(step: Certify, planned: PlannedStage, held: Held) -> Kept:
         refs=tuple(evolve(entry.ref, collection=into) for entry in entries),
         collection=into,
         valid=_words(str(entry.valid) for entry in entries),
-        setting=f"{_key(planned)}.into={into}.2",
+        setting=f"{key}={into}.2",
         unverified=_words(entry.unverified for entry in entries),
     )
 
@@ -97,9 +97,10 @@ def _words(texts: Iterable[str]) -> str:
     return " and ".join(dict.fromkeys(text for text in texts if text))
 
 
-def _key(planned: PlannedStage) -> str:
-    """Give the key that says where the products of a stage go."""
-    return f"stages.{planned.index}.certify" if planned.stage.certify else "certify"
+def _key(plan: Plan, planned: PlannedStage, key: str) -> str:
+    """Give a key of what says where the products of a stage go, as a person writes it."""
+    path = ("stages", planned.index, "certify") if planned.stage.certify else ("certify",)
+    return plan.recipe.marks.name((*path, key))
 
 
 def _problem(plan: Plan, step: Certify, what: str, hint: str) -> Problem:

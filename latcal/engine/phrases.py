@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from latcal.errors import Problem, RecipeError
-from latcal.formats.scalars import shown
+from latcal.formats.scalars import read_bool, read_int, shown
 from latcal.model.exposures import Exposures, Group, parse
 from latcal.model.verdicts import MAJORITY
 
@@ -69,6 +69,29 @@ def _phrase(value: Any) -> Exposures:
             what = f"{match['sign']}{match['count']} in {value!r} is not a number of exposures"
             raise ValueError(what, f"write a whole number, as in '5 x {match['each'].strip()}'") from None
         raise ValueError(*error.args) from None
+
+
+def read_discard(value: Any) -> int | Exposures:
+    """Read how many exposures are discarded: a number, or a phrase with their time.
+
+    Raises
+    ------
+    Faults
+        In the words of a whole number, if it is neither.
+    RecipeError
+        For the items of a list.
+    """
+    if isinstance(value, list) and value:
+        return read_exposures(value)
+    try:
+        return parse(value) if isinstance(value, str) else read_int(value)
+    except ValueError:
+        return read_int(value)
+
+
+def read_switch(value: Any) -> bool:
+    """Read true or false, also spelt as in Python: a site's operators paste what they have."""
+    return {"True": True, "False": False}[value] if value in ("True", "False") else read_bool(value)
 
 
 def read_count(value: Any) -> int:

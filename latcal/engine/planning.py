@@ -9,7 +9,7 @@ from attrs import evolve, field, mutable
 
 from latcal.engine import budget, checking
 from latcal.engine.estimate import estimate
-from latcal.errors import PluginError, Problem, RecipeError
+from latcal.errors import PluginError, Problem, RecipeError, Where
 from latcal.model import rules as rule_language
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument, Preparation
@@ -64,12 +64,21 @@ def load_instrument(recipe: Recipe, registry: Registry) -> Instrument:
     RecipeError
         If there is none of that name, or the file cannot be read.
     """
+    return find_instrument(recipe.instrument, registry, recipe.folder, recipe.marks.at(("instrument",)))
+
+
+def find_instrument(name: str, registry: Registry, folder: str, where: Where | None) -> Instrument:
+    """Load the instrument of a name, or of a path that starts at a folder.
+
+    Raises
+    ------
+    RecipeError
+        If there is none of that name, or the file cannot be read.
+    """
     from latcal.formats.instruments import read_instrument
 
-    where = recipe.marks.at(("instrument",))
-    name = recipe.instrument
     if "/" in name or name.endswith((".yaml", ".yml")):
-        path = Path(recipe.folder) / name
+        path = Path(folder) / name
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -121,11 +130,13 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
     """Plan the exposures of a sequence: probes, then those to discard, then the others."""
     setup = _setup(draft, sequence)
     wanted = list(sequence.exposures)
+    discarded = list(sequence.discarded or [wanted[0]] * sequence.discard)
     probes = PROBES if any(group.level for group in wanted) else 0
-    total = probes + sequence.discard + len(wanted)
+    groups = [*[wanted[0]] * probes, *discarded, *wanted]
+    total = len(groups)
     for position in range(1, total + 1):
         probe = position <= probes
-        group = wanted[max(position - 1 - probes - sequence.discard, 0)]
+        group = groups[position - 1]
         first_probe = FIRST_PROBE_S if position == 1 else None
         yield Take(
             id=len(draft.steps),
@@ -140,6 +151,7 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
             detectors=detectors,
             discarded=probes < position <= probes + sequence.discard,
             probe=probe,
+            pause_s=0.0 if position == 1 else sequence.pause_s,
         )
 
 
@@ -262,7 +274,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     described = registry.ask(camera, "describe", recipe.camera.options, instrument)
     problems = list(checking.before(recipe, registry, instrument, described))
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(dict.fromkeys(problems))
     draft = _Draft(recipe, registry, instrument, described)
     for index, stage in enumerate(recipe.stages):
         _plan_stage(draft, index, stage)
@@ -276,14 +288,14 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         estimate=estimate((step for step in draft.steps if isinstance(step, Take)), instrument, described),
         budget=tuple(budget.lines(registry, draft.stages, draft.steps)),
         executor=executor,
-        remarks=tuple(_remarks(draft)),
+        remarks=(*recipe.remarks, *_remarks(draft)),
         versions=registry.versions,
     )
     problems = list(checking.after(planned, registry))
     for _, found in registry.hook("latcal_check_plan", plan=planned):
         problems += found
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(dict.fromkeys(problems))
     checking.carried(planned, registry)
     return planned
 

@@ -74,6 +74,7 @@ def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureReque
         position=take.position,
         discarded=take.discarded or take.probe,
         labels=dict(plan.recipe.labels),
+        pause_s=take.pause_s,
     )
 
 

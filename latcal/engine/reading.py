@@ -10,15 +10,16 @@ from typing import Any
 from attrs import evolve, fields
 
 from latcal.engine import stages
-from latcal.engine.choosing import choose, choose_options, read_options
+from latcal.engine.choosing import choose, choose_options
+from latcal.engine.expanding import expand
 from latcal.engine.problems import Problems, nearest
 from latcal.engine.recipe_schema import recipe_schema
-from latcal.engine.shapes import HOOKS, WANTED, LimitsShape, ProcedureShape, RecipeShape
-from latcal.errors import PluginError
+from latcal.engine.shapes import HOOKS, WANTED, LimitsShape, RecipeShape, SequenceShape
+from latcal.errors import RecipeError
 from latcal.formats.located import Tree, apply_settings, compose
 from latcal.formats.structure import structure
+from latcal.model.exposures import Exposures
 from latcal.model.recipe import Marks, Recipe, Sequence, TimeLimits, Use
-from latcal.plugin.declarations import Named
 from latcal.plugin.registry import Registry
 
 __all__ = ["digest", "read", "recipe_schema"]
@@ -59,7 +60,7 @@ def read(text: str, name: str, registry: Registry, *, settings: Iterable[str] = 
     settings = tuple(settings)
     tree = apply_settings(compose(text, name), settings)
     if isinstance(tree.value, Mapping) and "procedure" in tree.value:
-        recipe = _expanded(tree, name, registry)
+        recipe = _expanded(tree, name, registry, folder)
     else:
         recipe = _recipe(tree, name, registry)
     return evolve(recipe, text=text, settings=settings, digest=digest(text, settings), folder=folder)
@@ -196,43 +197,35 @@ def _sequences(context: stages.Context) -> dict[str, Sequence]:
         if one.image not in context.images:
             what = f"no calibration consumes {one.image!r}{context.registry.omission}"
             context.problems.at_value(("sequences", name, "image"), what, nearest(one.image, context.images))
-        sequences[name] = Sequence(name, one.image, one.exposures, one.discard, one.filter, one.grating)
+        sequences[name] = _sequence(name, one)
     return sequences
 
 
-def _expanded(tree: Tree, name: str, registry: Registry) -> Recipe:
+def _sequence(name: str, one: SequenceShape) -> Sequence:
+    written: Any = one.discard
+    discarded = written if isinstance(written, Exposures) else None
+    return Sequence(
+        name,
+        one.image,
+        one.exposures,
+        written if discarded is None else len(discarded),
+        one.filter,
+        one.grating,
+        discarded,
+        0.0 if one.pause is None else float(one.pause.to_value("s")),
+    )
+
+
+def _expanded(tree: Tree, name: str, registry: Registry, folder: str) -> Recipe:
     """Read a procedure, and the recipe that it stands for."""
     problems = Problems(tree)
     _check_version(problems)
     if "latcal" not in tree.value:
         problems.at_key((), "'latcal' is missing", f"write '{WANTED['latcal']}'")
-    shape = ProcedureShape()
-    with problems.within(()):
-        shape = structure(tree, ProcedureShape)
-    problems.stop()
-    if shape.procedure not in registry.declarations["procedure"]:
-        hint = nearest(shape.procedure, registry.names("procedure"))
-        problems.at_value(("procedure",), registry.absence("procedure", shape.procedure), hint)
         problems.stop()
-    options = read_options(problems, registry, "procedure", shape.procedure, ("config",), shape.config)
-    problems.stop()
-    named = registry.named("procedure", shape.procedure)
-    text = _expansion(named, registry.ask(named, "expand", options))
-    called = f"{name} (expanded)"
-    return evolve(_recipe(compose(text, called), called, registry), name=name)
-
-
-def _expansion(named: Named, given: Any) -> str:
-    """Write what a procedure gave as a recipe's text."""
-    from latcal.engine.writing import to_yaml
-
+    expanded = expand(tree, registry, folder)
     try:
-        if isinstance(given, Mapping) and "procedure" not in given:
-            return to_yaml(given)
-    except TypeError as error:
-        cause: TypeError | None = error
-    else:
-        cause = None
-    source = f"{named.distribution} {named.version}".strip()
-    what = f"{source}: the procedure {named.declaration.name!r} gave {given!r}, which is not a recipe"
-    raise PluginError(what) from cause
+        recipe = _recipe(expanded.tree, name, registry)
+    except RecipeError as error:
+        raise RecipeError(expanded.told(error.problems)) from None
+    return evolve(recipe, marks=evolve(recipe.marks, names=expanded.names), remarks=expanded.remarks)

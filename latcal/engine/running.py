@@ -144,7 +144,7 @@ def _step_line(step: Step, plan: Plan, resolution: preflight.Resolution) -> Step
     kept, camera_s = step.stage in resolution.kept, 0.0
     if isinstance(step, Take):
         kept = step.id not in resolution.takes
-        camera_s = 0.0 if kept else (step.time_s or 0.0) + plan.instrument.readout_s
+        camera_s = 0.0 if kept else step.pause_s + (step.time_s or 0.0) + plan.instrument.readout_s
     return StepLine(step.id, type(step).__name__.lower(), str(step), step.stage, camera_s, kept)
 
 

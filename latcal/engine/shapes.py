@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, NewType
 
 from attrs import frozen
 
-from latcal.engine.phrases import OPEN, read_collection, read_count, read_exposures, read_instant, read_limit, read_name
+from latcal.engine.phrases import (
+    OPEN,
+    read_collection,
+    read_count,
+    read_discard,
+    read_exposures,
+    read_instant,
+    read_limit,
+    read_name,
+)
 from latcal.model.exposures import Exposures
 from latcal.model.options import option
 from latcal.model.quantities import format_quantity
@@ -19,6 +28,7 @@ if TYPE_CHECKING:  # astropy is imported when the first quantity is read
     from astropy.units import Quantity
 
 Count = NewType("Count", int)
+Discard = NewType("Discard", object)
 Limit = NewType("Limit", object)
 Instant = NewType("Instant", object)
 Collection = NewType("Collection", str)
@@ -28,6 +38,7 @@ HOOKS: Mapping[Any, Callable[[Any], Any]] = MappingProxyType(
     {
         Exposures: read_exposures,
         Count: read_count,
+        Discard: read_discard,
         Limit: read_limit,
         Instant: read_instant,
         Collection: read_collection,
@@ -42,6 +53,9 @@ SCHEMAS: Mapping[Any, Mapping[str, Any]] = MappingProxyType(
     {
         Exposures: {"anyOf": [_PHRASE, {"type": "array", "items": _PHRASE, "minItems": 1}]},
         Count: {"type": "integer", "minimum": 1},
+        Discard: {
+            "anyOf": [{"type": "integer", "minimum": 0}, _PHRASE, {"type": "array", "items": _PHRASE, "minItems": 1}]
+        },
         Limit: {"anyOf": [{"type": "integer", "minimum": 1}, {"const": MAJORITY}]},
         Instant: {"anyOf": [{"type": "string", "pattern": _DATES}, {"const": OPEN}]},
         Collection: {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"},
@@ -57,7 +71,7 @@ def _from(least: int) -> Callable[[Any, Any, Any], None]:
     def check(_: Any, __: Any, value: Any) -> None:
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
-            if number is not None and number < least:
+            if isinstance(number, int) and number < least:
                 raise ValueError(f"{number} is not at least {least}", f"write {least} or more")
 
     return check
@@ -67,6 +81,12 @@ def _a_while(_: Any, attribute: Any, value: Quantity) -> None:
     """Refuse a time in which nothing can be waited for."""
     if not value.value > 0:
         raise ValueError(f"'{format_quantity(value)}' is not above 0 s", f"write '{attribute.default}'")
+
+
+def _no_less(_: Any, __: Any, value: Quantity | None) -> None:
+    """Refuse a time below nothing."""
+    if value is not None and not value.value >= 0:
+        raise ValueError(f"'{format_quantity(value)}' is not 0 s or more", "write '2 s', or leave it out")
 
 
 @frozen
@@ -93,9 +113,16 @@ class SequenceShape:
 
     image: str = option(help="Image type: bias, dark, flat, or one that a plugin consumes.")
     exposures: Exposures = option(help="How many and how long or how bright: 16 x 30 s, 2 x 30000 adu, or a list.")
-    discard: int = option(0, help="Extra exposures of the first time, taken first and not used.", validator=_from(0))
+    discard: Discard = option(
+        0,
+        help="Extra exposures, taken first and not used: so many of the first time, or a phrase: 1 x 5 s.",
+        validator=_from(0),
+    )
     filter: str | None = option(None, help="Filter; left out, the filter is not changed.")
     grating: str | None = option(None, help="Grating; left out, the grating is not changed.")
+    pause: Quantity | None = option(
+        None, unit="s", validator=_no_less, help="Waited before every exposure but the first; left out, nothing."
+    )
 
 
 @frozen
@@ -189,6 +216,11 @@ class ProcedureShape:
     latcal: Literal[1] = option(1, help="Version of the recipe language.")
     procedure: str = option("", help="Name of the procedure.")
     config: Mapping[str, Any] = option(MappingProxyType({}), help="Its options.")
+    instrument: str | None = option(None, help="Stands in place of the one that the procedure names.")
+    camera: Mapping[str, Any] | None = option(None, help="Takes the exposures, in place of the procedure's.")
+    store: Mapping[str, Any] | None = option(None, help="Keeps all, in place of the procedure's.")
+    executor: Mapping[str, Any] | None = option(None, help="Builds and verifies, in place of the procedure's.")
+    report: tuple[Mapping[str, Any], ...] | None = option(None, help="Who hears of the run, in place of the procedure's.")
 
 
 WANTED: Mapping[str, str] = MappingProxyType(

@@ -119,6 +119,11 @@ def _sequence(sequence: Sequence) -> dict[str, Any]:
     phrases = [str(group) for group in sequence.exposures.groups]
     found = unstructure(sequence, omit_defaults=True, hooks={type(sequence.exposures): lambda _: phrases})
     del found["name"]
+    if sequence.discarded is not None:
+        del found["discarded"]
+        found["discard"] = [str(group) for group in sequence.discarded.groups]
+    if found.pop("pause_s", 0.0):
+        found["pause"] = f"{number_text(sequence.pause_s)} s"
     return {**found, "exposures": phrases[0] if len(phrases) == 1 else phrases}
 
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import evolve
+
 from latcal.errors import Problem, Where
-from latcal.formats.slips import slip_in
+from latcal.formats.slips import slip_in, twice_hint
 from latcal.formats.tree import Path, Tree
 
 DEEPEST = 50  # mappings and lists within each other; our choice, recipes use five
@@ -36,6 +38,7 @@ class Reader:
         self.problems: list[Problem] = []
         self.marks: dict[Path, Where] = {}
         self.value_marks: dict[Path, Where] = {}
+        self.twice: list[tuple[str, Problem]] = []
         self.events = _events(text, file)
 
     def tree(self) -> Tree:
@@ -75,6 +78,7 @@ class Reader:
     def mapping(self, path: Path) -> dict[str, Any]:
         """Give the mapping whose start has been read."""
         found: dict[str, Any] = {}
+        before, self.twice = self.twice, []
         for event in self.events:
             if type(event).__name__ == "MappingEndEvent":
                 break
@@ -87,6 +91,9 @@ class Reader:
             self.marks[inner] = where
             found[key] = self.value(next(self.events), inner, where)
             self.look_for_missing_value(event, found[key])
+        for key, problem in self.twice:  # what was meant is known when all others have been read
+            self.problems[self.problems.index(problem)] = evolve(problem, hint=twice_hint(key, found))
+        self.twice = before
         return found
 
     def key(self, event: Any, found: Mapping[str, Any], path: Path) -> str:
@@ -102,6 +109,7 @@ class Reader:
             first = self.marks[(*path, key)]
             what = f"{key!r} is given twice, first in line {first.line}"
             self.problems.append(self.problem(what, "remove one", event))
+            self.twice.append((key, self.problems[-1]))
         return key
 
     def sequence(self, path: Path) -> list[Any]:

@@ -7,6 +7,7 @@ looked at, and what a person meant is offered as a hint; it is never taken for w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import frozen
@@ -19,6 +20,7 @@ _TIGHT = re.compile(rf"{_ITEM}(?P<key>[A-Za-z_][\w-]*)(?P<slip>:)(?P<value>[^\s/
 _SPACE = re.compile(rf"{_ITEM}(?P<key>[A-Za-z_][\w-]*)(?P<slip>:? +(?:[-;=] *)?)(?P<value>[^\s:#].*)")
 _BARE = re.compile(rf"{_ITEM}(?P<key>[A-Za-z_][\w-]*)(?P<slip>)(?P<value>)\s*(?:#.*)?")
 _TAB = re.compile(r"(?P<lead> *)(?P<slip>\t[ \t]*)(?P<value>\S.*)?")
+_OPPOSITES = (("begin", "end"), ("start", "end"), ("first", "last"), ("lowest", "highest"))
 _WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
 
 
@@ -56,6 +58,15 @@ def slip_in(
             )
             return Slip(problem, number, f"{match['lead']}{key}: {value}")
     return None
+
+
+def twice_hint(key: str, others: Iterable[str]) -> str:
+    """Say what to do about a key that is given twice: where it has an opposite that is not given, that was meant."""
+    for one, other in (*_OPPOSITES, *(pair[::-1] for pair in _OPPOSITES)):
+        meant = key.replace(one, other)
+        if one in key and meant not in others:
+            return f"remove one, or write {meant!r}"
+    return "remove one"
 
 
 def find_slip(text: str, file: str, error: Any) -> Slip | None:

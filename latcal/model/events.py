@@ -193,11 +193,20 @@ class Figure:
 
 @frozen
 class Shown:
-    """A metric amplifier by amplifier, in its unit; figures by detector and amplifier, ``S00 C00``."""
+    """A metric amplifier by amplifier, in its unit.
+
+    Parameters
+    ----------
+    figures : mapping of str to Figure
+        By detector and amplifier, ``S00 C00``; where they are of exposures, by exposure first, ``2022110400023 S00 C00``.
+    each : bool
+        Whether they are of each exposure or group, which has the id of its first.
+    """
 
     metric: str
     unit: str
     figures: Mapping[str, Figure]
+    each: bool = False
 
 
 @frozen

@@ -53,6 +53,8 @@ class ExposureRequest:
     time_s : float [s]
     position : int
         Its place in its sequence, from 1; discarded exposures and probes count.
+    pause_s : float [s]
+        To be waited before it.
     """
 
     number: int
@@ -65,6 +67,7 @@ class ExposureRequest:
     position: int = 1
     discarded: bool = False
     labels: Mapping[str, str] = field(factory=dict)
+    pause_s: float = 0.0
 
 
 @frozen

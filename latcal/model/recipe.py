@@ -24,9 +24,17 @@ Occupied: TypeAlias = Literal["refuse", "keep"]
 
 @frozen
 class Marks:
-    """Where each key of a recipe stands in its text."""
+    """Where each key of a recipe stands in its text.
+
+    Parameters
+    ----------
+    names : mapping of path to str
+        What messages call the keys at and below a path, where a person wrote other keys than the recipe has; an empty
+        text for those that are as written; under the empty path, what goes before all others.
+    """
 
     places: Mapping[Path, Where] = field(factory=dict)
+    names: Mapping[Path, str] = field(factory=dict)
 
     def at(self, path: Path) -> Where | None:
         """Give the place of a key, or of the nearest one above it."""
@@ -34,6 +42,13 @@ class Marks:
             if path[:end] in self.places:
                 return self.places[path[:end]]
         return None
+
+    def name(self, path: Path) -> str:
+        """Give what messages call a key: as a person wrote it."""
+        dotted = ".".join(str(part) for part in path)
+        end = next((end for end in range(len(path), -1, -1) if path[:end] in self.names), None)
+        called = "" if end is None else self.names[path[:end]]
+        return called if called and end else ": ".join(filter(None, (called, dotted)))
 
 
 @frozen
@@ -46,7 +61,15 @@ class Use:
 
 @frozen
 class Sequence:
-    """Exposures of one image type, taken together, some discarded at the start."""
+    """Exposures of one image type, taken together, some discarded at the start.
+
+    Parameters
+    ----------
+    discarded : Exposures or None
+        Those that are discarded, if they are not of the first time.
+    pause_s : float [s]
+        Waited before every exposure but the first.
+    """
 
     name: str
     image: str
@@ -54,6 +77,8 @@ class Sequence:
     discard: int = 0
     filter: str | None = None
     grating: str | None = None
+    discarded: Exposures | None = None
+    pause_s: float = 0.0
 
 
 @frozen
@@ -145,6 +170,8 @@ class Recipe:
         Where the recipe lies; relative paths of instrument files start there.
     rules : mapping of str to tuple of Rule
         By calibration type.
+    remarks : tuple of str
+        What a procedure says of the recipe that it gave.
     text, settings : str, tuple of str
         What was written, and what was set from outside.
     digest : str
@@ -166,6 +193,7 @@ class Recipe:
     accept: Acceptance = field(factory=Acceptance)
     certify: Certificate | None = None
     version: int = 1
+    remarks: tuple[str, ...] = field(default=(), eq=False)
     marks: Marks = field(factory=Marks, eq=False, repr=False)
     text: str = field(default="", eq=False, repr=False)
     settings: tuple[str, ...] = field(default=(), eq=False)
@@ -174,4 +202,4 @@ class Recipe:
 
     def problem(self, *path: str | int, what: str, hint: str = "") -> Problem:
         """Make a problem with one of its keys, at its place."""
-        return Problem(what, hint, self.marks.at(path), ".".join(str(part) for part in path))
+        return Problem(what, hint, self.marks.at(path), self.marks.name(path))

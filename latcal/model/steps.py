@@ -33,6 +33,8 @@ class Take:
         What it is solved for.
     probe : bool
         Taken to find a time; not used otherwise.
+    pause_s : float [s]
+        Waited before it.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Take:
     detectors: tuple[int, ...]
     discarded: bool = False
     probe: bool = False
+    pause_s: float = 0.0
     stage: None = None
 
     def __str__(self) -> str:

@@ -59,10 +59,12 @@ from latcal.plugin.declarations import (
     CalibrationType,
     CameraType,
     ExecutorType,
+    Expansion,
     InstrumentType,
     ProcedureType,
     ReporterType,
     StoreType,
+    Surroundings,
 )
 from latcal.plugin.hookspecs import hookimpl
 from latcal.plugin.images import amplifier_tables, assemble_image, assemble_tables, failure
@@ -94,6 +96,7 @@ __all__ = [
     "Event",
     "Executor",
     "ExecutorType",
+    "Expansion",
     "Expectation",
     "Exposed",
     "Exposure",
@@ -152,6 +155,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreType",
+    "Surroundings",
     "Take",
     "Tally",
     "Task",

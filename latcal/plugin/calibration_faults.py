@@ -73,8 +73,8 @@ def _shown_faults(shown_metrics: Any, metrics: Any) -> Iterator[Problem]:
             return
         for name in filter(None, pair):
             scope = getattr(metrics.get(name), "scope", None) if isinstance(metrics, Mapping) else None
-            if scope is not Scope.PRODUCT_AMPLIFIER:
-                yield Problem(f"shows {name!r}, which is not a metric of an {Scope.PRODUCT_AMPLIFIER.value}")
+            if scope not in (Scope.AMPLIFIER, Scope.PRODUCT_AMPLIFIER):
+                yield Problem(f"shows {name!r}, which is not a metric of an amplifier")
 
 
 def _rule_faults(rules: Any, metrics: Mapping[str, Metric]) -> Iterator[Problem]:

@@ -244,11 +244,14 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
             "budget": Function(("outlook",), several(EXPECTATION, "a list of Expectation")),
         },
         "camera": {"open": _open("camera"), "describe": Function(("options", "instrument"), maybe(DESCRIPTION))},
-        "store": {"open": _open("store")},
+        "store": {"open": _open("store"), "recognises": Function(("path",), truth)},
         "executor": {"open": _open("executor")},
         "reporter": {"open": _open("reporter")},
         "instrument": {"load": Function((), one(Instrument))},
-        "procedure": {"expand": Function(("options",), anything)},
+        "procedure": {
+            "expand": Function(("options",), anything),
+            "settle": Function(("options", "around"), anything),
+        },
     }
 )
 """By kind of declaration: its functions."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from latcal.model.frames import Exposure
 from latcal.model.geometry import Instrument, Preparation
@@ -55,11 +56,22 @@ class CameraType(Declaration):
     describe: Callable[[Options, Instrument], CameraDescription | None]
 
 
+def _never(_: Path) -> bool:
+    return False
+
+
 @frozen(kw_only=True)
 class StoreType(Declaration):
-    """A kind of store; ``open(options, world)`` gives a `Store`."""
+    """A kind of store; ``open(options, world)`` gives a `Store`.
+
+    Parameters
+    ----------
+    recognises : callable
+        ``recognises(path)``: whether a store of this kind lies there. It then has the option ``root``. Nothing is opened.
+    """
 
     open: Callable[[Options, World], Store]
+    recognises: Callable[[Path], bool] = _never
 
 
 @frozen(kw_only=True)
@@ -91,17 +103,61 @@ class InstrumentType(Declaration):
     load: Callable[[], Instrument]
 
 
+@frozen
+class Surroundings:
+    """What a procedure is told beside its options.
+
+    Parameters
+    ----------
+    written : frozenset of str
+        The keys that a person wrote; the others have their defaults.
+    instrument : callable
+        ``instrument(name)``: the instrument that is written beside the procedure, or else the one named.
+    """
+
+    written: frozenset[str]
+    instrument: Callable[[str], Instrument]
+
+
+@frozen
+class Expansion:
+    """What a procedure stands for.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As a recipe file would write it. ``store: {at: PATH}`` is the store that lies there: of the kind that recognises
+        the path, or else a folder.
+    origins : mapping of str to str
+        Of keys of the recipe and all below, the key that a person writes: ``{"certify.into": "config.collection"}``.
+        What is wrong with them is said there.
+    remarks : tuple of str
+        What a person should know of it; the plan and the run say so.
+    """
+
+    recipe: Mapping[str, Any]
+    origins: Mapping[str, str] = field(factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def _as_read(options: Options, _: Surroundings) -> Options:
+    return options
+
+
 @frozen(kw_only=True)
 class ProcedureType(Declaration):
     """A named, typed set of options that stands for a recipe.
 
     Parameters
     ----------
+    settle : callable
+        ``settle(options, around)``: what `expand` is given, where that depends on which keys were written.
     expand : callable
-        ``expand(options)`` gives the recipe as a plain mapping, as a recipe file would write it.
+        ``expand(options)`` gives the recipe as a plain mapping, as a recipe file would write it, or an `Expansion`.
     """
 
-    expand: Callable[[Options], Mapping[str, Any]]
+    expand: Callable[[Options], Mapping[str, Any] | Expansion]
+    settle: Callable[[Options, Surroundings], Any] = _as_read
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -183,8 +239,8 @@ class CalibrationType(Declaration):
         All `Measurements` of a stage, and the products' tables by detector name, to those of the other scopes (and
         of amplifier scope where they need more than one exposure).
     shown : tuple of (str, str)
-        Metrics of a product's amplifiers that a report shows amplifier by amplifier, each with that of its error, or
-        an empty text.
+        Metrics of amplifiers that a report shows amplifier by amplifier, each with that of its error, or an empty text;
+        those of amplifiers of a product once, those of exposures for each.
     budget : callable
         `Outlook` to the expectations of its noise rules.
     """

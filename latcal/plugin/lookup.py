@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from astropy.time import Time
 
@@ -15,7 +15,35 @@ from latcal.model.products import ProductRef
 from latcal.model.validity import ValidityRange, stamp
 from latcal.plugin.protocols import Certification
 
+_RUNS = "u/latcal/"
+"""How the names of the collections of runs begin: as those of a Butler's users do."""
 _PLAIN = re.compile(r"[A-Za-z0-9_+~.:-]{1,120}")
+
+
+def run_collection(run: str) -> str:
+    """Give the name of the collection of what a run built, certified or not."""
+    return f"{_RUNS}{run}"
+
+
+def run_of(collection: str) -> str:
+    """Give the run whose collection that is; an empty text if it is none of a run."""
+    return collection.removeprefix(_RUNS) if collection.startswith(_RUNS) else ""
+
+
+def the_one_built(refs: Iterable[ProductRef], kind: str, detector: int, fits: Callable[[Setup], bool]) -> ProductRef | None:
+    """Give the one product of a kind, a detector and a setup among those of a run; not those of single exposures.
+
+    Raises
+    ------
+    StoreError
+        If it has several: which one is meant is not guessed.
+    """
+    found = [
+        ref for ref in refs if (ref.kind, ref.detector, ref.exposure) == (kind, detector, None) and fits(ref.setup)
+    ]
+    if len(found) > 1:
+        raise StoreError(f"the run {found[0].run} built {' and '.join(map(str, found))} (name another collection)")
+    return found[0] if found else None
 
 
 def setup_text(setup: Setup) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,8 +18,9 @@ from latcal.errors import RecipeError
 from latcal.formats.schema import json_schema
 from latcal.formats.structure import structure
 from latcal.formats.tree import Tree
+from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe
-from latcal.plugin import ProcedureType
+from latcal.plugin import Expansion, ProcedureType, Surroundings
 from latcal.testing.nights import Loaded, load
 from latcal.testing.once import class_of, once
 
@@ -79,8 +81,9 @@ class ProcedureSuite:
     def _expanded(self, loaded: Loaded) -> Iterator[tuple[Any, Mapping[str, Any]]]:
         one = self._declared(loaded)
         for config in self.configs():
-            options: Any = structure(Tree(dict(config)), one.options)
-            yield options, one.expand(options)
+            read_as: Any = structure(Tree(dict(config)), one.options)
+            options = one.settle(read_as, Surroundings(frozenset(config), partial(_instrument, loaded)))
+            yield options, _recipe_of(one, options)
 
     def test_its_schema_can_be_printed_and_explains_every_key(self, loaded: Loaded) -> None:
         """`latcal schema` is where a person looks them up: help, and the default where there is one."""
@@ -124,7 +127,7 @@ class ProcedureSuite:
         for options, given in self._expanded(loaded):
             before = to_yaml(given)
             _spoil(given)
-            assert to_yaml(one.expand(options)) == before
+            assert to_yaml(_recipe_of(one, options)) == before
 
     def test_it_writes_nothing(self, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where it is called: reading a recipe leaves no trace."""
@@ -145,6 +148,16 @@ class ProcedureSuite:
             with pytest.raises(RecipeError) as caught:
                 plan(self._read(loaded, config), loaded.registry)
             assert words in str(caught.value)
+
+
+def _recipe_of(one: ProcedureType, options: Any) -> Mapping[str, Any]:
+    given = one.expand(options)
+    return given.recipe if isinstance(given, Expansion) else given
+
+
+def _instrument(loaded: Loaded, name: str) -> Instrument:
+    found: Instrument = loaded.registry.get("instrument", name).load()
+    return found
 
 
 def _strange(value: Any, path: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from attrs import evolve
 from latcal.formats.products import reference
 from latcal.formats.raw import write_raw
 from latcal.plugin import Column, Product, ProductNotFound, Setup, Store, StoreError
+from latcal.plugin.lookup import run_collection
 from latcal.testing import samples
 from latcal.testing.certificates import NIGHT, NOON, CertificateBehaviour
 from latcal.testing.rivals import RivalBehaviour
@@ -269,6 +270,24 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
         for kind, detector, exposure in (("gain", 0, 2022110400002), ("gain", 1, 2022110400001), ("bias", 0, 2022110400001)):
             with pytest.raises(ProductNotFound, match=f"no {kind} for detector {detector} .*{exposure}"):
                 store.of_exposure(kind, detector, exposure)
+
+    def test_what_a_run_built_is_found_in_the_collection_of_the_run_certified_or_not(self, store: Store) -> None:
+        """`u/latcal/<run>`, at any time; what belongs to one exposure is found by that."""
+        built, other = store.put(samples.product(), "run-1"), store.put(samples.product(seed=1), "run-2")
+        store.put(_of_exposure("bias", 0, 2022110400001), "run-1")
+        store.certify([other], "calib", NIGHT)
+        found = store.find("bias", 0, built.setup, NOON, [run_collection("run-1"), "calib"])
+        assert (found, found.collection) == (built, run_collection("run-1"))
+        assert store.find("bias", 0, built.setup, NOON, [run_collection("run-3"), "calib"]) == other
+        with pytest.raises(ProductNotFound, match="no bias for detector 1 "):
+            store.find("bias", 1, built.setup, NOON, [run_collection("run-1")])
+
+    def test_two_products_of_one_kind_that_a_run_built_are_not_chosen_from(self, store: Store) -> None:
+        """Which one is meant is not guessed."""
+        setup = store.put(samples.product(), "run-1").setup
+        store.put(samples.product(seed=1), "run-1")
+        with pytest.raises(StoreError, match=r"the run run-1 built bias of detector 0 .* and bias of detector 0"):
+            store.find("bias", 0, setup, NOON, [run_collection("run-1")])
 
     # -- what goes with a product --------------------------------------------------------------------------------
 

@@ -241,7 +241,10 @@ def test_8_a_count_is_one_at_which_it_fails_as_schema_and_manual_say(
 ) -> None:
     text = with_faults(DARKS_CHECKED, LEAK) + f"accept: {{amplifiers: {count}, exposures: 2}}\n"
     assert night(text, set=at(reference)).report.exit_code == code  # every amplifier fails: at the count, and above it
-    schema = str(recipe_schema(registry))
+    recipe, *procedures = recipe_schema(registry)["oneOf"]
+    keys = next(one for one in procedures if one["title"] == "latiss")["properties"]["config"]["properties"]
+    assert "at which it counts as failed" in keys["number_verification_tests_threshold_bias"]["description"]
+    schema = str(recipe)
     manual = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
     assert "number_verification_tests_threshold" not in schema
     for words in (schema, manual):

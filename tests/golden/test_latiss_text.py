@@ -1,9 +1,8 @@
-"""Verdicts to the report of the LATISS page: compared with the files beside, and with the page where it can be read."""
+"""Verdicts to the report of the LATISS page: compared with the files beside, and with the page, word for word."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,12 @@ from latcal.model.verdicts import Verdict
 HERE = Path(__file__).parent
 
 
-OURS = "20220929T120000-0a1b2c3d"
-INTO = "certified into calib/daily, 2022-09-29 to 2022-09-30"
+OURS = "u/latcal/20220929T120000-0a1b2c3d"
+INTO = "calib/daily, 2022-09-29 to 2022-09-30"
 PAGES = {
     "three_biases": (
         verdicts.three_biases(),
-        Names("u/ocps/5579591802f0470e88b7cdf6add8e1bf", "u/ocps/329cb5f2f9ab4e1ebacf1577435d2eed", "not certified"),
+        Names("u/ocps/5579591802f0470e88b7cdf6add8e1bf", "u/ocps/329cb5f2f9ab4e1ebacf1577435d2eed"),
     ),
     "twenty_biases": (
         verdicts.twenty_biases(),
@@ -30,11 +29,11 @@ PAGES = {
 """The two reports of the page, with the collections that it names."""
 
 REPORTS = PAGES | {
-    "flats_of_three_detectors": (verdicts.flats(), Names(OURS, "", "a check certifies nothing")),
-    "product": (verdicts.dark_current(), Names(OURS, OURS, "not certified", "stages.1")),
+    "flats_of_three_detectors": (verdicts.flats(), Names(OURS, "", otherwise="a check certifies nothing")),
+    "product": (verdicts.dark_current(), Names(OURS, OURS, mark="stages.1")),
     "passed": (verdicts.passed(), Names(OURS, OURS, INTO)),
-    "checked": (verdicts.passed(), Names(OURS, "", "a check certifies nothing")),
-    "waived": (verdicts.waived(), Names(OURS, OURS, INTO.replace("certified", "certified UNVERIFIED"))),
+    "checked": (verdicts.passed(), Names(OURS, "", otherwise="a check certifies nothing")),
+    "waived": (verdicts.waived(), Names(OURS, OURS, INTO)),
 }
 
 
@@ -67,20 +66,18 @@ def report_of(verdict: Verdict, names: Names) -> list[str]:
     return [line for line in (lines[1:] if verdict.accepted else lines[:-1]) if line]
 
 
-FACTS = re.compile(r"u/ocps/\w+|\w+_<IMGTYPE>|\b(?:RXX_S00|C\d\d|CR_NOISE|NOISE|MEAN)\b|\d+")
-
-
 @pytest.mark.parametrize(("number", "name"), list(enumerate(PAGES)))
-def test_the_report_is_the_page_line_by_line_and_number_by_number(number: int, name: str) -> None:
-    theirs, ours = reports_of_the_page()[number], report_of(*PAGES[name])
-    assert [FACTS.findall(line) for line in ours] == [FACTS.findall(line) for line in theirs]
-    data = [(i, line) for i, line in enumerate(theirs) if line == line.upper()]  # no word of a sentence in it
-    assert [(i, ours[i]) for i, _ in data] == data
-    assert len(data) > 10
+def test_the_report_is_that_of_the_page_word_for_word_and_number_for_number(number: int, name: str) -> None:
+    """But for the mark of its log, which is not the report's."""
+    theirs = [line.removeprefix("Script WARNING: ") for line in reports_of_the_page()[number] if line]
+    assert len(theirs) > 40
+    assert report_of(*PAGES[name]) == theirs
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(PAGES)))
-def test_no_sentence_of_the_report_is_the_page_s(number: int, name: str) -> None:
-    sentences = {line for line in reports_of_the_page()[number] if len(re.findall(r"\b[a-z]+\b", line)) > 3}
-    assert len(sentences) > 10
-    assert sentences.isdisjoint(report_of(*PAGES[name]))
+def test_the_headlines_are_those_of_the_page() -> None:
+    lines = the_page()
+    refused, accepted = (list(page(*PAGES[name])) for name in PAGES)
+    assert refused[-1] == "BIAS calibration failed verification and will not be certified."
+    assert refused[-1] in lines
+    assert accepted[0].startswith("BIAS calibration passed the overall verification criteria and will be certified, ")
+    assert accepted[0] in lines

@@ -352,5 +352,10 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         assemble=assemble,
         measure=measure,
         summarise=summarise,
-        shown=(("mean_gain", "mean_gain_error"), ("mean_noise", "mean_noise_error")),
+        shown=(
+            ("mean_gain", "mean_gain_error"),
+            ("mean_noise", "mean_noise_error"),
+            ("gain", "gain_error"),
+            ("noise", "noise_error"),
+        ),
     )

@@ -100,7 +100,7 @@ class SimulatedCamera:
             If it was aborted, or the truth cannot be written.
         """
         faults = struck(self._options.faults, request.sequence, request.position)
-        begin = self._clock.expose(request.time_s, self._instrument.readout_s)
+        begin = self._clock.expose(request.time_s, self._instrument.readout_s, request.pause_s)
         dark_time_s = float(request.time_s + self._options.dark_delay.to_value("s"))
         exposure = _exposure(request, self._instrument, dark_time_s, begin)
         for key in request.detectors:

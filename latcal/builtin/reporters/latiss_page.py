@@ -1,4 +1,4 @@
-"""The report of the LATISS procedure's page, from a verdict: its lines, its order and its numbers, in our own words."""
+"""The report of the LATISS procedure's page, from a verdict: word for word where the page shows it, for who reads it today."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from attrs import frozen
 from latcal.plugin import Finding, Scope, Verdict
 
 _EXPLANATION = (
-    "How it is judged: one and the same test that fails on enough amplifiers of enough",
-    "detectors makes its exposure fail (a test of whole detectors counts by detectors,",
-    "and one of the whole exposure by itself); with enough failed exposures the set is",
-    "refused and nothing is certified. In the numbers above: a set is refused once the",
-    "exposures that failed, counted in the last of those lines, are as many as the limit",
-    "in the line before it, or a test of the product itself fails.",
+    "Verification failure criterium: if, for at least une type of test,",
+    "the majority of tests fail in the majority of detectors and the",
+    "the majority of exposures, verification will fail and the calibration",
+    "will not be certified. In terms of the threshold values, this amounts for the condition that",
+    "the final number of exposures that failed verification is greater than",
+    "or equal to the acceptable maximum number of failed exposures.",
 )
+"""As on the page, letter by letter."""
 _PARAMETER = "number_verification_tests_threshold_<IMGTYPE>"
 
 
@@ -30,15 +31,18 @@ class Names:
         The collection that holds what was measured.
     generation : str
         The collection that holds what was built; empty where nothing was.
-    outcome : str
-        What became of it: ``certified into calib/daily, 2022-11-04 to 2022-11-05``.
+    certified : str
+        Where it is certified: ``calib/daily, 2022-11-04 to 2022-11-05``; empty if it is not.
+    otherwise : str
+        Then, why not: ``a check certifies nothing``.
     mark : str
         Which of several stages of one kind it is: ``stages.1``; empty if there is but one.
     """
 
     verification: str
     generation: str
-    outcome: str
+    certified: str = ""
+    otherwise: str = "nothing is certified"
     mark: str = ""
 
 
@@ -62,23 +66,32 @@ def page(verdict: Verdict, names: Names) -> Iterator[str]:
 
     References
     ----------
-    The LATISS daily calibrations page of the Rubin Observatory, for layout, order and numbers; no sentence is from there.
+    The LATISS daily calibrations page of the Rubin Observatory, whose words these are, its slips of the pen included; for
+    what it does not show (a product's failures, a check, a waiver) the words are ours.
     """
-    kind = f"{names.mark} {verdict.kind.upper()}".lstrip()
+    kind = f"{names.mark} {verdict.kind.upper()} calibration".lstrip()
+    outcome = " and will be certified" if names.certified else f"; {names.otherwise}"
     generation = f"generation collection: {_generation(names)}"
     if verdict.unverified:
-        yield f"{kind} was not verified, waived by {verdict.unverified}; {names.outcome}; {generation}"
+        yield f"{kind} was not verified, waived by {verdict.unverified}{_unverified(names)}; {generation}"
         return
     findings = _counted(verdict)
     if not verdict.accepted:
         yield from _report(verdict, findings, names)
-        yield "; ".join(filter(None, (f"{kind} failed verification", names.outcome, verdict.remedy)))
+        yield f"{kind} failed verification and will not be certified."
+        if verdict.remedy:
+            yield f"{verdict.remedy}."
     elif findings:
-        yield f"{kind} passed verification as a whole; {names.outcome}; not all tests passed:"
+        passed = f"{kind} passed the overall verification criteria{outcome}"
+        yield f"{passed}, but the are tests that did not pass:"
         yield from _report(verdict, findings, names)
     else:
         verification = f"verification collection: {names.verification}"
-        yield f"{kind} passed verification; {names.outcome}; {generation}; {verification}"
+        yield f"{kind} passed verification{outcome}; {generation}; {verification}"
+
+
+def _unverified(names: Names) -> str:
+    return f"; certified UNVERIFIED into {names.certified}" if names.certified else f"; {names.otherwise}"
 
 
 def _counted(verdict: Verdict) -> list[Finding]:
@@ -105,20 +118,20 @@ def _report(verdict: Verdict, findings: list[Finding], names: Names) -> Iterator
     for finding in findings:
         if finding.exposure is not None:
             groups[finding.exposure].append(finding)
-    yield "Exposures in which a test failed:"
+    yield "Exposures with verification tests that failed:"
     yield "".join(f"{exposure}  " for exposure, group in groups.items() if group) or "none"
-    yield " How often each test failed:"
+    yield " Number of tests that failed per test type:"
     for title, group in _titled(groups, titles):
         if group:
             yield title
             yield from (f"\t{test}: {count}" for test, count in Counter(map(_test, group)).items())
-    yield "What failed in each exposure, with its detector"
-    yield "and amplifier before the test:"
+    yield "Test types that failed verification per exposure,"
+    yield "detector, and amplifier:"
     for title, group in _titled(groups, titles):
         yield title
         yield from (f"\t \t {f'{one.place} {_test(one)}'.lstrip()}" for one in group)
         if not group:
-            yield "All tests that count passed in this exposure."
+            yield "No failures in 'verify_stats' for this exposure."
     yield from _limits(verdict)
     yield from _EXPLANATION
     yield ""
@@ -130,19 +143,19 @@ def _titled(
     groups: dict[int, list[Finding]], titles: tuple[tuple[str, list[Finding]], ...]
 ) -> Iterator[tuple[str, list[Finding]]]:
     """Give each exposure and its findings; then, which the page does not have, those of the product, if any."""
-    yield from ((f"\tExposure {exposure}", group) for exposure, group in groups.items())
+    yield from ((f"\tExposure ID: {exposure}", group) for exposure, group in groups.items())
     yield from ((title, group) for title, group in titles if group)
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:
     limits = verdict.limits
-    yield "What reaches one of these numbers has failed:"
-    yield f"\tFailures of one test on one detector: {limits.amplifiers}"
-    yield f"\t(the script's parameter '{_PARAMETER}', in a recipe accept.amplifiers)"
-    yield f"\tFailed detectors: {limits.detectors}"
-    yield f"\tFailures of one test in one exposure: {limits.amplifier_findings}"
-    yield f"\tFailed exposures: {limits.exposures}"
-    yield f"\tExposures that failed here: {len(verdict.failed_exposures)}"
+    yield "Threshold values:"
+    yield f"\tAcceptable maximum number of failures per detector per test type: {limits.amplifiers}"
+    yield f"\tThis value is controlled by the configuration parameter: '{_PARAMETER}'"
+    yield f"\tAcceptable maximum number of failed detectors: {limits.detectors}"
+    yield f"\tAcceptable maximum number of failed tests per exposure: {limits.amplifier_findings}"
+    yield f"\tAcceptable maximum number of failed exposures: {limits.exposures}"
+    yield f"\tFinal number of exposures that failed verification: {len(verdict.failed_exposures)}"
 
 
 def _generation(names: Names) -> str:

@@ -9,6 +9,7 @@ from typing import Self, TextIO
 
 from attrs import define, field, frozen
 
+from latcal.builtin.reporters.latiss_gains import gain_lines
 from latcal.builtin.reporters.latiss_page import Names, page
 from latcal.plugin import (
     Event,
@@ -16,7 +17,6 @@ from latcal.plugin import (
     RunReport,
     RunStarted,
     StageReport,
-    Status,
     StepEnded,
     StoreError,
     World,
@@ -24,6 +24,7 @@ from latcal.plugin import (
     hookimpl,
     option,
 )
+from latcal.plugin.lookup import run_collection
 
 
 @frozen
@@ -124,26 +125,28 @@ def stage_lines(report: RunReport, index: int) -> Iterator[str]:
     same = [other for other in report.stages if other.line.kind == stage.line.kind]
     mark = f"stages.{index}" if len(same) > 1 else ""
     if stage.verdict is not None:
-        generation = report.run if stage.built else ""
-        yield from page(stage.verdict, Names(report.run, generation, outcome(stage), mark))
+        run = run_collection(report.run)
+        names = Names(run, run if stage.built else "", certified(stage), otherwise(stage), mark)
+        yield from page(stage.verdict, names)
+        yield from gain_lines(stage)
     else:
         how = "did not come to its end" if stage.status is None else f"{stage.status.value}: {stage.reason}"
         yield f"{mark} {stage.line.kind.upper()} {how}".lstrip()
 
 
-def outcome(stage: StageReport) -> str:
-    """Say what became of a judged stage: what is certified, or why nothing is.
+def certified(stage: StageReport) -> str:
+    """Say where a stage is certified, and when it holds; nothing if it is not.
 
     A verdict promises no certificate: a check certifies nothing however well it passed, and a store may refuse.
     """
-    if stage.certified:
-        into = " and ".join(f"{one.collection}, {one.valid}" for one in stage.certified)
-        return f"certified{' UNVERIFIED' if stage.line.unverified else ''} into {into}"
+    return " and ".join(f"{one.collection}, {one.valid}" for one in stage.certified)
+
+
+def otherwise(stage: StageReport) -> str:
+    """Say why a judged stage is not certified."""
     if stage.line.verb != "make":
         return f"a {stage.line.verb} certifies nothing"
-    if stage.status in (None, Status.REFUSED):
-        return "not certified"
-    return f"not certified: {stage.reason}"
+    return f"not certified: {stage.reason}" if stage.reason else "not certified"
 
 
 def open_latiss_text(options: LatissTextOptions, world: World) -> LatissTextReporter:  # noqa: ARG001 - the declaration's

@@ -186,14 +186,15 @@ def _stage(report: RunReport, index: int) -> Iterator[Line]:
         ids = ", ".join(map(str, stage.verdict.exposures))
         yield Line(f"  each {stage.verdict.each} by its first exposure: {ids}")
     if stage.shown:
-        yield from (Line(text) for text in figures(stage.shown))
+        yield from (Line(text) for text in figures(tuple(one for one in stage.shown if not one.each)))
     if stage.line.verb == "measure":
         yield from _numbers(stage)
     yield from _certificates(stage)
 
 
 def _numbers(stage: StageReport) -> Iterator[Line]:
-    told = {one.metric for one in stage.shown} | {f"{one.metric}_error" for one in stage.shown}
+    whole = [one.metric for one in stage.shown if not one.each]
+    told = {*whole, *(f"{name}_error" for name in whole)}
     for name, values in ((name, values) for name, values in stage.numbers.items() if name not in told):
         unit = stage.units.get(name, "")
         least, greatest = worded(values["least"]), worded(values["greatest"], unit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Self
 
@@ -37,7 +37,10 @@ from latcal.plugin.lookup import (
     order,
     overlap,
     plain,
+    run_of,
     setup_text,
+    suits,
+    the_one_built,
     the_one_for,
 )
 
@@ -128,6 +131,9 @@ class MemoryStore:
             for one in self._valid(collection, kind, detector, at):
                 if one.ref.setup == setup:
                     return one.ref
+            built = self._built(collection, kind, detector, lambda mine: mine == setup)
+            if built is not None:
+                return built
         raise not_found(kind, detector, str(setup), at, tried)
 
     def find_exposure(self, kind: str, detector: int, exposure: int, collections: Iterable[str]) -> ProductRef:
@@ -137,11 +143,24 @@ class MemoryStore:
             one = the_one_for(facts, self._valid(collection, kind, detector, facts.begin))
             if one is not None:
                 return one.ref
+            built = self._built(collection, kind, detector, lambda mine: suits(mine, facts))
+            if built is not None:
+                return built
         raise not_found(kind, detector, f"and exposure {exposure} ({facts.setup})", facts.begin, tried)
 
     def _valid(self, collection: str, kind: str, detector: int, at: Time) -> list[Certification]:
         with self._lock:
             return [one for one in self._certified.get((collection, kind, detector), ()) if one.valid.contains(at)]
+
+    def _built(
+        self, collection: str, kind: str, detector: int, fits: Callable[[Setup], bool]
+    ) -> ProductRef | None:
+        """Give what a run built, if the collection is that of a run."""
+        run = run_of(collection)
+        with self._lock:
+            mine = [ref for ref, _ in self._products.values() if run and ref.run == run]
+        found = the_one_built(mine, kind, detector, fits)
+        return None if found is None else evolve(found, collection=collection)
 
     def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
         """Find the newest product of a kind that belongs to one exposure."""

@@ -412,8 +412,8 @@ def test_a_procedure_that_means_nothing_is_refused(old: str, new: str, what: str
         read(PROCEDURE.replace(old, new), "night.yaml", registry)
 
 
-def test_what_is_wrong_with_the_recipe_of_a_procedure_is_located_in_its_expansion(registry: Registry) -> None:
-    with pytest.raises(RecipeError, match=r"^night\.yaml \(expanded\):\d+:\d+: certify\.into: 'a b' is not a collection"):
+def test_what_is_wrong_with_the_recipe_of_a_procedure_is_located_at_the_procedure(registry: Registry) -> None:
+    with pytest.raises(RecipeError, match=r"^night\.yaml:2:12: procedure: certify\.into: 'a b' is not a collection"):
         read(PROCEDURE.replace("n_sky: 3", "collection: a b"), "night.yaml", registry)
 
 

@@ -17,7 +17,8 @@ from latcal.builtin.reporters.latiss_text import LatissTextReporter
 from latcal.errors import StoreError
 
 RUN = "20221104T120000-0a1b2c3d"
-NAMES = Names("measured", "made", "not certified")
+NAMES = Names("measured", "made")
+MINE = f"u/latcal/{RUN}"
 
 
 class Terminal(io.StringIO):
@@ -71,12 +72,12 @@ def test_an_advisory_rule_is_neither_listed_nor_counted() -> None:
 def test_a_set_in_which_only_advisory_rules_failed_passed_without_a_remark() -> None:
     verdict = verdicts.judged("bias", (1, 2), [verdicts.on("glow", 1, "C00")], verdicts.Acceptance(), advisory={"glow"})
     (line,) = page(verdict, NAMES)
-    assert line.startswith("BIAS passed verification; ")
+    assert line.startswith("BIAS calibration passed verification; ")
 
 
 def test_the_numbers_of_the_limits_are_those_of_the_verdict() -> None:
     lines = list(page(verdicts.flats(), NAMES))
-    begin = lines.index("What reaches one of these numbers has failed:")
+    begin = lines.index("Threshold values:")
     numbers = [line.rpartition(": ")[2] for line in lines[begin + 1 : begin + 7]]
     assert [numbers[i] for i in (0, 2, 3, 4, 5)] == ["8", "2", "16", "2", "2"]
 
@@ -86,54 +87,58 @@ def test_failures_of_a_product_stand_after_the_exposures_and_name_what_refused_i
     product = "\tProduct (one failure is enough to refuse it)"
     at = [i for i, line in enumerate(lines) if line == product]
     assert [lines[i + 1] for i in at] == ["\tDARK_CURRENT: 1", "\t \t RXX_S00 DARK_CURRENT"]
-    assert at[1] > max(i for i, line in enumerate(lines) if line.startswith("\tExposure "))
+    assert at[1] > max(i for i, line in enumerate(lines) if line.startswith("\tExposure ID: "))
 
 
 def test_a_certificate_is_told_only_where_there_is_one() -> None:
     passed = verdicts.passed()
-    made, not_made = "generation collection: " + RUN, "generation collection: none (this stage of the recipe generates nothing)"
-    verified = "verification collection: " + RUN
+    made, not_made = "generation collection: " + MINE, "generation collection: none (this stage of the recipe generates nothing)"
+    verified = "verification collection: " + MINE
     assert told(one_stage("make", passed, ended(1), CERTIFIED, ended(2))) == [
-        f"BIAS passed verification; certified into calib/daily, 2022-11-04 to 2022-11-05; {made}; {verified}"
+        f"BIAS calibration passed verification and will be certified; {made}; {verified}"
     ]
     assert told(one_stage("check", passed, ended(1), built=False)) == [
-        f"BIAS passed verification; a check certifies nothing; {not_made}; {verified}"
+        f"BIAS calibration passed verification; a check certifies nothing; {not_made}; {verified}"
     ]
     assert told(one_stage("measure", passed, ended(1))) == [
-        f"BIAS passed verification; a measure certifies nothing; {made}; {verified}"
+        f"BIAS calibration passed verification; a measure certifies nothing; {made}; {verified}"
     ]
     assert told(one_stage("make", passed, ended(1), ended(2, "failed", "calib/daily: is full"))) == [
-        f"BIAS passed verification; not certified: calib/daily: is full; {made}; {verified}"
+        f"BIAS calibration passed verification; not certified: calib/daily: is full; {made}; {verified}"
     ]
 
 
 def test_a_check_that_found_failures_says_in_its_headline_that_nothing_is_certified() -> None:
     head, *_, generation, verification = told(one_stage("check", verdicts.twenty_biases(), ended(1), built=False))
-    assert head == "BIAS passed verification as a whole; a check certifies nothing; not all tests passed:"
+    assert head == (
+        "BIAS calibration passed the overall verification criteria; a check certifies nothing, "
+        "but the are tests that did not pass:"
+    )
     assert generation == "Generation collection: none (this stage of the recipe generates nothing)"
-    assert verification == f"Verification collection: {RUN}"
+    assert verification == f"Verification collection: {MINE}"
 
 
 def test_a_waived_verification_is_one_line_that_says_who_and_why() -> None:
     (line,) = told(one_stage("make", verdicts.waived(), ended(1), CERTIFIED, ended(2)))
     assert line == (
-        "BIAS was not verified, waived by Ana: lamp test, not for science; certified UNVERIFIED into calib/daily, "
-        f"2022-11-04 to 2022-11-05; generation collection: {RUN}"
+        "BIAS calibration was not verified, waived by Ana: lamp test, not for science; certified UNVERIFIED into calib/daily, "
+        f"2022-11-04 to 2022-11-05; generation collection: {MINE}"
     )
 
 
 def test_a_refused_set_has_its_headline_last_and_what_was_skipped_a_line() -> None:
     lines = told(nights.three_biases())
-    assert lines[0] == "Exposures in which a test failed:"
-    assert lines[-2:] == [
-        "BIAS failed verification; not certified; 8 more frames would do",
+    assert lines[0] == "Exposures with verification tests that failed:"
+    assert lines[-3:] == [
+        "BIAS calibration failed verification and will not be certified.",
+        "8 more frames would do.",
         "DARK skipped: bias was refused",
     ]
 
 
 def test_two_stages_of_one_kind_are_told_apart_and_one_that_failed_says_why() -> None:
     lines = told(nights.unverified())
-    assert lines[0].startswith("stages.0 BIAS was not verified, waived by Ana: lamp test")
+    assert lines[0].startswith("stages.0 BIAS calibration was not verified, waived by Ana: lamp test")
     assert lines[1] == "stages.1 BIAS failed: frame 20221104_000001 is damaged"
 
 
@@ -156,7 +161,7 @@ def test_a_stage_is_written_as_soon_as_it_has_ended(tmp_path: Path) -> None:
             if event == nights.skipped(5, "bias was refused"):  # the last step of the bias
                 break
             assert text == ""
-        assert text.endswith("BIAS failed verification; not certified; 8 more frames would do\n")
+        assert text.endswith("BIAS calibration failed verification and will not be certified.\n8 more frames would do.\n")
 
 
 def test_standard_output_is_written_to_where_there_is_no_path(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,9 @@ class SimulatedClock:
         self._start = now().tai
         self._elapsed_s = 0.0
 
-    def expose(self, time_s: float, readout_s: float) -> Time:
-        """Let an exposure pass, and give its begin (TAI)."""
+    def expose(self, time_s: float, readout_s: float, pause_s: float = 0.0) -> Time:
+        """Let a pause and an exposure pass, and give its begin (TAI)."""
+        self._elapsed_s += pause_s
         begin = self._start + TimeDelta(self._elapsed_s, format="sec")
         self._elapsed_s += time_s + readout_s
         return begin
@@ -42,8 +43,8 @@ class RealClock:
         self._now, self._stop = now, stop
         self._aborted = threading.Event()
 
-    def expose(self, time_s: float, readout_s: float) -> Time:
-        """Wait for an exposure, and give its begin (TAI).
+    def expose(self, time_s: float, readout_s: float, pause_s: float = 0.0) -> Time:
+        """Wait for a pause and an exposure, and give its begin (TAI).
 
         Raises
         ------
@@ -51,8 +52,9 @@ class RealClock:
             If it was aborted.
         """
         self._aborted.clear()
+        paused = self._stop.is_set() or (pause_s > 0.0 and self._aborted.wait(pause_s))
         begin = self._now().tai
-        if self._stop.is_set() or self._aborted.wait(time_s + readout_s):
+        if paused or self._aborted.wait(time_s + readout_s):
             raise CameraError(f"the exposure of {time_s:g} s was aborted")
         return begin
 

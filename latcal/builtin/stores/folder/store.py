@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from astropy.time import Time
 from attrs import Factory, evolve, field, frozen
 
-from latcal.builtin.stores.folder import certificates, exposures
+from latcal.builtin.stores.folder import certificates, exposures, runs
 from latcal.builtin.stores.folder.files import Draft, slug, told
 from latcal.builtin.stores.folder.index import Index
 from latcal.formats import records
@@ -35,7 +35,16 @@ from latcal.plugin import (
     option,
     stamp,
 )
-from latcal.plugin.lookup import missing_frames, not_attached, not_found, not_of_exposure, numbered, plain, the_one_for
+from latcal.plugin.lookup import (
+    missing_frames,
+    not_attached,
+    not_found,
+    not_of_exposure,
+    numbered,
+    plain,
+    suits,
+    the_one_for,
+)
 
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
@@ -196,6 +205,9 @@ class FolderStore:
                 one = connection and certificates.valid_at(connection, kind, detector, setup, at, collection)
                 if one:
                     return one.ref
+                built = connection and runs.built(connection, collection, kind, detector, lambda mine: mine == setup)
+                if built:
+                    return built
         raise not_found(kind, detector, str(setup), at, tried)
 
     def find_exposure(self, kind: str, detector: int, exposure: int, collections: Iterable[str]) -> ProductRef:
@@ -207,6 +219,11 @@ class FolderStore:
                 one = the_one_for(facts, valid or [])
                 if one is not None:
                     return one.ref
+                built = connection and runs.built(
+                    connection, collection, kind, detector, lambda mine: suits(mine, facts)
+                )
+                if built:
+                    return built
         raise not_found(kind, detector, f"and exposure {exposure} ({facts.setup})", facts.begin, tried)
 
     def _path(self, ref: ProductRef) -> Path:
