@@ -22,7 +22,7 @@ from latcal.builtin.cameras.simulated import SimulatedOptions, truth
 from latcal.cli import main
 from latcal.errors import RecipeError
 from latcal.formats.columns import ecsv_table, table_ecsv
-from latcal.plugin import Product, Store
+from latcal.plugin import Build, Plan, Product, Store, Verify
 from latcal.plugin.registry import Registry
 
 NIGHT = """\
@@ -196,7 +196,7 @@ def test_a_curve_of_the_whole_detector_is_one_for_all(evening: Evening) -> None:
     assert np.isnan(table["PTC_FIT_PARS"].values).all()
 
 
-def planned(registry: Registry, exposures: str, options: str = "", stage: str = "make: ptc") -> None:
+def planned(registry: Registry, exposures: str, options: str = "", stage: str = "make: ptc") -> Plan:
     text = NIGHT[: NIGHT.index("  evening:")] + f"""\
   flats: {{image: flat, exposures: {exposures}, filter: r}}
 stages:
@@ -205,7 +205,7 @@ stages:
   - {{{stage}, frames: [flats]{options}}}
 certify: {{into: calib/bench, begin: 2026-01-01, end: open}}
 """
-    latcal.plan(latcal.read(text, "night.yaml", registry), registry)
+    return latcal.plan(latcal.read(text, "night.yaml", registry), registry)
 
 
 @pytest.mark.parametrize(
@@ -265,4 +265,45 @@ def test_a_verb_that_means_nothing_for_a_type_is_refused(registry: Registry, sta
 
 
 def test_a_curve_can_be_measured_and_not_certified(registry: Registry) -> None:
-    planned(registry, "[2 x 1 s, 2 x 2 s, 2 x 4 s, 2 x 6 s]", stage="measure: ptc")
+    plan = planned(registry, "[2 x 1 s, 2 x 2 s, 2 x 4 s, 2 x 6 s]", stage="measure: ptc")
+    assert [type(step) for step in plan.steps if step.stage == 2] == [Build, Verify]
+
+
+LOST = """\
+latcal: 1
+title: A ladder into saturation whose first flat is lost
+instrument: bench
+camera: {use: simulated, seed: 7, settling: 0 electron, faults: [{what: never arrives, sequence: ladder, exposures: 1}]}
+store: {use: folder, root: ./store}
+executor: {use: threads, workers: 2}
+sequences:
+  biases: {image: bias, exposures: 6 x 0 s}
+  ladder: {image: flat, exposures: [2 x 1 s, 2 x 2 s, 2 x 4 s, 2 x 8 s, 2 x 16 s, 2 x 36 s], filter: r}
+stages:
+  - {make: bias, frames: [biases]}
+  - {make: ptc, frames: [ladder], at_least: 11, verify: {waived_by: the test, reason: only numbers matter here},
+     options: {edge: 0, lags: 2, region: detector, pairs: [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12]]}}
+rules:
+  bias: {noise: abs(noise - frame_noise) <= 0.2 * frame_noise}
+certify: {into: calib/bench, begin: 2026-01-01, end: open}
+"""
+
+
+def test_a_lost_flat_takes_its_pair_and_no_other_and_saturated_pairs_end_a_curve(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = latcal.run(latcal.plan(latcal.read(LOST, "lost.yaml", registry), registry), registry)
+    stage = report.stages[-1]
+    assert stage.verdict is not None
+    assert [text.partition(":")[0] for text in stage.verdict.missing] == ["ladder 1/12"]
+    assert stage.verdict.unused == ("ladder 2/12: 1 s: its partner did not come",)
+    with latcal.open_store("folder", registry, root=tmp_path / "store") as store:
+        curve = store.get(stage.built[0])
+    table = curve.tables["ptc"]
+    assert table["RAW_EXP_TIMES"].values[0] == (2.0, 4.0, 8.0, 16.0, 36.0)
+    ids = table["INPUT_EXP_ID_PAIRS"].values[0]
+    assert [second - first for first, second in zip(ids[::2], ids[1::2], strict=True)] == [1] * 5
+    assert [first - ids[0] for first in ids[::2]] == [0, 2, 4, 6, 8]
+    assert np.isnan(table["RAW_MEANS"].values[0][-1])  # 130,000 electrons are beyond what its converter tells
+    assert column(curve, "turnoff_reached").all()

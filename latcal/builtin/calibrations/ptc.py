@@ -93,7 +93,7 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
     amplifier = inputs.amplifier
     subject = Subject(inputs.detector, amplifier, pairs, inputs.options, amplifier.gain, amplifier.read_noise)
     if inputs.options.region == "detector":
-        told = {"faults": ("; ".join(filter(None, faults)), "")}
+        told = {"faults": ("; ".join(filter(None, faults)), ""), "ids": (tuple(one.id for pair in pairs for one in pair), "")}
         return Part(extraction.planes, combining.defect_facts(inputs), {"pairs": told})
     found = _fitted(subject, extraction, faults)
     return evolve(found, facts={**found.facts, **combining.defect_facts(inputs)})
@@ -146,9 +146,8 @@ def _of_detector(inputs: DetectorInputs, parts: tuple[Part, ...]) -> tuple[Part,
     extraction = Extraction.mean([Extraction.of_planes(part.planes) for part in parts])
     faults = tuple(str(part.rows["pairs"]["faults"][0]) for part in parts)
     exposures = {exposure.id: exposure for exposure in inputs.exposures}
-    pairs = tuple(
-        (exposures[first], exposures[second]) for first, second in pairing.pairs(inputs.exposures, inputs.options)
-    )
+    ids = parts[0].rows["pairs"]["ids"][0]  # as they were built: exposures that did not come have no number here
+    pairs = tuple((exposures[first], exposures[second]) for first, second in zip(ids[::2], ids[1::2], strict=True))
     gains = np.array([amplifier.gain for amplifier in inputs.detector.amplifiers])
     noises = np.array([amplifier.read_noise for amplifier in inputs.detector.amplifiers])
     gain = float(np.mean(1.0 / gains) / np.mean(1.0 / gains**2))  # what means of levels and of variances have

@@ -101,8 +101,9 @@ def figures(subject: Subject, extraction: Extraction, found: Transfer | None) ->
 
 
 def _full_above(subject: Subject, extraction: Extraction, kept: NDArray[np.bool_]) -> bool:
-    """Say whether a pair of more light than all that were kept is saturated in most of its pixels: no curve goes on there."""
-    return bool(np.any((extraction.full > 0.5) & (subject.times_s > subject.times_s[kept].max())))
+    """Say whether a pair of more light than all that were kept was not measured for its saturated pixels: the curve ends there."""
+    full = extraction.full > subject.options.max_saturated
+    return bool(np.any(full & (subject.times_s > subject.times_s[kept].max())))
 
 
 def steadiness(noises: Wide, errors: Wide) -> tuple[float, float]:
