@@ -273,7 +273,7 @@ LOST = """\
 latcal: 1
 title: A ladder into saturation whose first flat is lost
 instrument: bench
-camera: {use: simulated, seed: 7, settling: 0 electron, faults: [{what: never arrives, sequence: ladder, exposures: 1}]}
+camera: {use: simulated, seed: 7, settling: 0 electron, faults: [{what: truncated file, sequence: ladder, exposures: 1}]}
 store: {use: folder, root: ./store}
 executor: {use: threads, workers: 2}
 sequences:
