@@ -79,13 +79,14 @@ def shown(measured: Measurements, metrics: tuple[tuple[str, str], ...]) -> tuple
             continue
         values, errors = measured.values[name], measured.values.get(error)
         scope = measured.metrics[name].scope
+        present = measured.present(scope)
         figures = {
-            " ".join(map(str, measured.place(scope, index).values())): Figure(
+            " ".join(map(str, place.values())): Figure(
                 float(values[index]),
                 float("nan") if errors is None else float(errors[index]),
                 measured.untested.get(name, {}).get(index, ""),
             )
-            for index in map(tuple, np.argwhere(measured.present(scope)))
+            for place, index in zip(measured.places(scope, present), map(tuple, np.argwhere(present)), strict=True)
         }
         found.append(Shown(name, measured.metrics[name].unit, figures, scope.of_exposures))
     return tuple(found)

@@ -93,7 +93,11 @@ def table_ecsv(table: Mapping[str, Column]) -> str:
     made = Table()
     for name, column in table.items():
         array = array_of(column, name)
-        made[name] = [_escaped(value) for value in column.values] if array.dtype.kind == "S" else array
+        if array.dtype.kind == "S":
+            escaped = {value: _escaped(value) for value in set(column.values)}  # names come again and again
+            made[name] = [escaped[value] for value in column.values]
+        else:
+            made[name] = array
         if column.unit:
             if not is_unit(column.unit):
                 raise StoreError(f"the column {name!r} is in {column.unit!r}, which is not a unit")
@@ -169,26 +173,23 @@ def measurements_ecsv(measurements: Measurements) -> str:
         ``untested``: the metrics of the place that no rule is applied to, each with the reason.
     """
     used = [scope for scope in Scope if any(measurements.metrics[name].scope is scope for name in measurements.values)]
-    places = [
-        (scope, tuple(int(i) for i in index))
-        for scope in used
-        for index in np.argwhere(measurements.present(scope))
-    ]
+    present = {scope: measurements.present(scope) for scope in used}
     times = dict(zip(measurements.exposures, measurements.times_s, strict=True))
-    named = [measurements.place(scope, index) for scope, index in places]
+    places = [place for scope in used for place in measurements.places(scope, present[scope])]
     table: dict[str, Column] = {
-        "scope": Column(tuple(scope.value for scope, _ in places)),
-        "exposure": Column(tuple(int(place.get("exposure", 0)) for place in named)),
-        "time": Column(tuple(times.get(int(place.get("exposure", 0)), np.nan) for place in named), "s"),
-        "detector": Column(tuple(str(place.get("detector", "")) for place in named)),
-        "amplifier": Column(tuple(str(place.get("amplifier", "")) for place in named)),
+        "scope": Column(tuple(scope.value for scope in used for _ in range(int(present[scope].sum())))),
+        "exposure": Column(tuple(place.get("exposure", 0) for place in places)),
+        "time": Column(tuple(times.get(place.get("exposure", 0), np.nan) for place in places), "s"),
+        "detector": Column(tuple(place.get("detector", "") for place in places)),
+        "amplifier": Column(tuple(place.get("amplifier", "") for place in places)),
     }
     for name, array in measurements.values.items():
         metric = measurements.metrics[name]
-        values = tuple(float(array[index]) if scope is metric.scope else np.nan for scope, index in places)
-        table[name] = Column(values, metric.unit)
+        columns = (array[here] if scope is metric.scope else np.full(here.sum(), np.nan) for scope, here in present.items())
+        table[name] = Column(tuple(np.concatenate(tuple(columns)).tolist()), metric.unit)
     if any(measurements.untested.values()):
-        table["untested"] = Column(tuple(_untested(measurements, scope, index) for scope, index in places))
+        indices = ((scope, tuple(index)) for scope in used for index in np.argwhere(present[scope]).tolist())
+        table["untested"] = Column(tuple(_untested(measurements, scope, index) for scope, index in indices))
     return table_ecsv(table)
 
 

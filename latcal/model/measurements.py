@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from latcal.model.metrics import Measurement, Metric, Scope
+
+
+class Place(TypedDict, total=False):
+    """Where something was measured, as far as its scope tells."""
+
+    exposure: int
+    detector: str
+    amplifier: str
 
 
 @frozen(eq=False)
@@ -59,16 +67,31 @@ class Measurements:
                 here[..., d, len(names) :] = False
         return here
 
-    def place(self, scope: Scope, index: tuple[int, ...]) -> dict[str, int | str]:
-        """Name the place at an index: its exposure, detector and amplifier, as the scope has them."""
-        at = dict(zip(scope.axes, (int(i) for i in index), strict=True))
-        named: dict[str, int | str] = {}
-        if "exposure" in at:
-            named["exposure"] = self.exposures[at["exposure"]]
-        if "detector" in at:
-            named["detector"] = self.detectors[at["detector"]]
-        if "amplifier" in at:
-            named["amplifier"] = self.amplifiers[at["detector"]][at["amplifier"]]
+    def places(self, scope: Scope, chosen: NDArray[np.bool_]) -> list[Place]:
+        """Name places of a scope, in the order of its array.
+
+        Parameters
+        ----------
+        scope : Scope
+        chosen : (...) array of bool
+            Of the shape of that scope.
+
+        Returns
+        -------
+        list of Place
+            Exposure, detector and amplifier of each, as the scope has them.
+        """
+        named = []
+        for index in np.argwhere(chosen).tolist():
+            at = dict(zip(scope.axes, index, strict=True))
+            place: Place = {}
+            if "exposure" in at:
+                place["exposure"] = self.exposures[at["exposure"]]
+            if "detector" in at:
+                place["detector"] = self.detectors[at["detector"]]
+            if "amplifier" in at:
+                place["amplifier"] = self.amplifiers[at["detector"]][at["amplifier"]]
+            named.append(place)
         return named
 
     def extended(self, measured: Iterable[Measurement]) -> Measurements:

@@ -119,25 +119,39 @@ class CheckedRule:
         strain = np.where(holds, np.minimum(strain, 1.0), np.maximum(strain, np.nextafter(1.0, 2.0)))
         return np.where(np.isnan(strain), np.inf, strain)
 
-    def describe(self, values: Mapping[str, float]) -> str:
-        """Put one place into words: ``7.38 e- for 9.1 e- +- 5 %``, ``12 e-, at least 1000 e-``."""
-        at = {name: np.asarray(values[name], dtype=np.float64) for name in self.names}
-        shown = [float(operand) / self.unit_scale for operand in self._operands(at)]
+    def describe(self, values: Mapping[str, Values]) -> list[str]:
+        """Put places into words: ``7.38 e- for 9.1 e- +- 5 %``, ``12 e-, at least 1000 e-``.
+
+        Parameters
+        ----------
+        values : mapping of str to (places,) array
+            As for `passes`.
+
+        Returns
+        -------
+        list of str
+            In the order of the places.
+        """
+        shown = self._shown(self.reduced.operands, values)
         if len(shown) == 3:
-            low, value, high = told_apart(tuple(shown if self.reduced.symbols[0][0] == "<" else shown[::-1]), self.unit)
-            return f"{value}, between {low} and {high}"
+            rising = shown if self.reduced.symbols[0][0] == "<" else shown[::-1]
+            told = (told_apart(places, self.unit) for places in zip(*rising, strict=True))
+            return [f"{value}, between {low} and {high}" for low, value, high in told]
         measured, limit = self._measured, 1 - self._measured
         symbol = self.reduced.symbols[0] if measured == 0 else _TURNED[self.reduced.symbols[0]]
         match self.reduced.operands[measured]:
             case Call(function="abs", of=Operation(symbol="-", left=left, right=right)) if symbol[0] == "<":
-                value, target = told_apart((self._shown(left, at), self._shown(right, at)), self.unit)
-                return f"{value} for {target} +- {self._tolerance(right, shown[limit])}"
+                pairs = zip(*self._shown((left, right), values), strict=True)
+                told = (told_apart(pair, self.unit) for pair in pairs)
+                tolerances = self._tolerances(right, shown[limit])
+                return [f"{value} for {target} +- {each}" for (value, target), each in zip(told, tolerances, strict=True)]
             case Call(function="abs", of=of) if symbol[0] == "<":
-                side = "within" if bool(self.passes(at)) else "beyond"
-                return f"{worded(self._shown(of, at), self.unit)} {side} +- {worded(shown[limit], self.unit)}"
+                sides = ("within" if passed else "beyond" for passed in self.passes(values).tolist())
+                texts = ([worded(value, self.unit) for value in column] for column in (*self._shown((of,), values), shown[limit]))
+                return [f"{value} {side} +- {bound}" for side, value, bound in zip(sides, *texts, strict=True)]
             case _:
-                value, bound = told_apart((shown[measured], shown[limit]), self.unit)
-                return f"{value}, {_LIMITS[symbol]} {bound}"
+                told = (told_apart(pair, self.unit) for pair in zip(shown[measured], shown[limit], strict=True))
+                return [f"{value}, {_LIMITS[symbol]} {bound}" for value, bound in told]
 
     @property
     def _measured(self) -> int:
@@ -160,17 +174,18 @@ class CheckedRule:
             holds &= compare[symbol](left, right)  # false if either is NaN
         return holds
 
-    def _shown(self, node: Arithmetic, values: Mapping[str, Values]) -> float:
-        return float(self._operands(values, (node,))[0]) / self.unit_scale
+    def _shown(self, nodes: tuple[Arithmetic, ...], values: Mapping[str, Values]) -> list[list[float]]:
+        """Give the value of each node at every place, in the unit that is shown."""
+        return [(operand / self.unit_scale).tolist() for operand in self._operands(values, nodes)]
 
-    def _tolerance(self, target: Arithmetic, limit: float) -> str:
+    def _tolerances(self, target: Arithmetic, limits: list[float]) -> list[str]:
         match self.reduced.operands[1 - self._measured]:
             case Operation(symbol="*", left=Number(value=part), right=of) if of == target:
-                return f"{worded(100 * part)} %"
+                return [f"{worded(100 * part)} %"] * len(limits)
             case Operation(symbol="*", left=of, right=Number(value=part)) if of == target:
-                return f"{worded(100 * part)} %"
+                return [f"{worded(100 * part)} %"] * len(limits)
             case _:
-                return worded(limit, self.unit)
+                return [worded(limit, self.unit) for limit in limits]
 
 
 def check(rule: Rule, metrics: Mapping[str, Metric]) -> CheckedRule:

@@ -171,12 +171,10 @@ def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Fi
     strain = np.where(tested, checked.strain(values), -np.inf)
     rule = checked.rule
 
-    def describe(index: tuple[int, ...]) -> str:
-        return checked.describe({name: float(array[index]) for name, array in values.items()})
-
+    texts = checked.describe({name: array[failed] for name, array in values.items()})
     findings = [
-        Finding(rule.name, checked.scope, describe(index), float(strain[index]), **measured.place(checked.scope, index))  # type: ignore[arg-type]
-        for index in map(tuple, np.argwhere(failed))
+        Finding(rule.name, checked.scope, text, excess, **place)
+        for text, excess, place in zip(texts, strain[failed].tolist(), measured.places(checked.scope, failed), strict=True)
     ]
     counts: dict[int, int] = {}
     for finding in findings:
@@ -191,7 +189,7 @@ def _tally(checked: CheckedRule, measured: Measurements) -> tuple[Tally, list[Fi
         int(places[0].sum() if checked.scope.of_exposures and len(places) else places.sum()),
         counts,
         max(findings, key=lambda finding: finding.strain, default=None),
-        describe(tuple(int(i) for i in top)) if top is not None else "",
+        checked.describe({name: array[top][None] for name, array in values.items()})[0] if top is not None else "",
         strain=float(strain.max()) if any_tested else 0.0,
         tested=int(tested.sum()),
         untested=dict(Counter(exempt.values())),

@@ -71,7 +71,7 @@ def suits(setup: Setup, exposure: Exposure) -> bool:
     )
 
 
-def the_one_for(exposure: Exposure, valid: Sequence[Certification]) -> Certification | None:
+def the_one_for(exposure: Exposure, valid: Sequence[ProductRef]) -> ProductRef | None:
     """Give the one of a collection's products, all valid at an exposure's begin, that suits it.
 
     Raises
@@ -79,11 +79,11 @@ def the_one_for(exposure: Exposure, valid: Sequence[Certification]) -> Certifica
     StoreError
         If several do: which one is meant is not guessed.
     """
-    fitting = [one for one in valid if suits(one.ref.setup, exposure)]
+    fitting = [one for one in valid if suits(one.setup, exposure)]
     if len(fitting) > 1:
-        ref, names = fitting[0].ref, " and ".join(repr(str(one.ref.setup)) for one in fitting)
+        ref, names = fitting[0], " and ".join(repr(str(one.setup)) for one in fitting)
         raise StoreError(
-            f"{fitting[0].collection}: a {ref.kind} for detector {ref.detector} of the setups {names} suits exposure "
+            f"{ref.collection}: a {ref.kind} for detector {ref.detector} of the setups {names} suits exposure "
             f"{exposure.id} (keep them in two collections)"
         )
     return fitting[0] if fitting else None

@@ -140,9 +140,9 @@ class MemoryStore:
         """Find the product for an exposure: valid at its begin, with its setup."""
         tried, facts = tuple(collections), self.exposure(exposure)
         for collection in tried:
-            one = the_one_for(facts, self._valid(collection, kind, detector, facts.begin))
+            one = the_one_for(facts, [one.ref for one in self._valid(collection, kind, detector, facts.begin)])
             if one is not None:
-                return one.ref
+                return one
             built = self._built(collection, kind, detector, lambda mine: suits(mine, facts))
             if built is not None:
                 return built

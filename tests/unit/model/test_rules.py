@@ -246,17 +246,17 @@ def test_strain_is_more_than_one_at_a_strict_tie_and_where_the_limit_is_zero() -
         ("noise / frame_noise < 0.5", "0.811, below 0.5"),
     ],
 )
-def test_one_place_is_put_into_words(text: str, words: str) -> None:
+def test_places_are_put_into_words(text: str, words: str) -> None:
     values = dict.fromkeys(UNITS, 1.0) | {
         "noise": 7.38, "frame_noise": 9.1, "read_noise": 8.5, "mean": -2.1, "ratio": 1.2, "rate": 0.3, "gain": 1.5,
         "share": 3.0, "short": 1234567.0,
     }  # fmt: skip
-    assert checked(text).describe(values) == words
+    assert checked(text).describe({name: np.array([value]) for name, value in values.items()}) == [words]
 
 
 def test_what_is_not_finite_is_put_into_words() -> None:
-    assert checked("noise <= 5 electron").describe({"noise": np.nan}) == "no value, at most 5 e-"
-    assert checked("abs(noise) <= 5 electron").describe({"noise": np.inf}) == "no value beyond +- 5 e-"
+    assert checked("noise <= 5 electron").describe({"noise": np.array([np.nan, 7])}) == ["no value, at most 5 e-", "7 e-, at most 5 e-"]
+    assert checked("abs(noise) <= 5 electron").describe({"noise": np.array([np.inf, 3])}) == ["no value beyond +- 5 e-", "3 e- within +- 5 e-"]
 
 
 def test_a_checked_rule_is_picklable_and_prints_its_text() -> None:

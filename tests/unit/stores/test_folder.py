@@ -17,7 +17,8 @@ from latcal.builtin.stores.folder import FolderOptions, FolderStore
 from latcal.errors import StoreError
 from latcal.formats.raw import checksum, write_raw
 from latcal.model.frames import Setup
-from latcal.model.validity import ValidityRange, instant
+from latcal.model.validity import ValidityRange, instant, stamp
+from latcal.plugin.lookup import setup_text
 from latcal.testing import samples
 
 NIGHT = ValidityRange(instant("2022-11-04"), instant("2022-11-05"))
@@ -399,8 +400,8 @@ def test_lookups_walk_the_index_and_never_all_certificates(tmp_path):
         connection.set_trace_callback(asked.append)
         from latcal.builtin.stores.folder import certificates, exposures
 
-        certificates.valid_at(connection, "bias", 0, Setup(), NOON, "calib")
-        certificates.all_valid_at(connection, "bias", 0, NOON, "calib")
+        certificates.valid_at(connection, "bias", 0, setup_text(Setup()), stamp(NOON), "calib")
+        certificates.all_valid_at(connection, "bias", 0, stamp(NOON), "calib")
         certificates.taken(connection, "bias", 0, Setup(), "calib", NIGHT)
         exposures.newest(connection, "bias_residual", 0, 2022110400001)
         connection.set_trace_callback(None)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from astropy.time import Time
 from attrs import evolve
 
 from latcal.formats import records
@@ -28,33 +27,34 @@ def bounds(valid: ValidityRange) -> tuple[str, str]:
 
 
 def valid_at(
-    connection: sqlite3.Connection, kind: str, detector: int, setup: Setup, at: Time, collection: str
-) -> Certification | None:
+    connection: sqlite3.Connection, kind: str, detector: int, setup: str, at: str, collection: str
+) -> ProductRef | None:
     """Give what is valid at an instant.
 
     Ranges do not overlap: only the last one that begins by then can hold it, so the index finds it in one step.
+
+    Parameters
+    ----------
+    setup, at : str
+        As the index has them: of `setup_text`, and the `stamp` of the instant.
     """
     row = connection.execute(
         f"{_JOINED} WHERE collection = ? AND kind = ? AND detector = ? AND setup = ? AND begins <= ?"
         " ORDER BY begins DESC LIMIT 1",
-        (collection, kind, detector, setup_text(setup), stamp(at)),
+        (collection, kind, detector, setup, at),
     ).fetchone()
-    if row is None or not stamp(at) < row["ends"]:
-        return None
-    return _certification(row, _range(row["begins"], row["ends"]))
+    return _ref(row) if row is not None and at < row["ends"] else None
 
 
 def all_valid_at(
-    connection: sqlite3.Connection, kind: str, detector: int, at: Time, collection: str
-) -> list[Certification]:
+    connection: sqlite3.Connection, kind: str, detector: int, at: str, collection: str
+) -> list[ProductRef]:
     """Give what is valid at an instant, of every setup."""
     setups = connection.execute(
         "SELECT DISTINCT setup FROM certificates WHERE collection = ? AND kind = ? AND detector = ?",
         (collection, kind, detector),
     ).fetchall()
-    found = (
-        valid_at(connection, kind, detector, records.from_text(row["setup"], Setup), at, collection) for row in setups
-    )
+    found = (valid_at(connection, kind, detector, row["setup"], at, collection) for row in setups)
     return [one for one in found if one is not None]
 
 
@@ -113,8 +113,11 @@ def listed(connection: sqlite3.Connection, kind: str | None, collection: str | N
 
 
 def _certification(row: sqlite3.Row, valid: ValidityRange) -> Certification:
-    ref = evolve(records.from_text(row["ref"], ProductRef), collection=row["collection"])
-    return Certification(ref, row["collection"], valid, row["certified"], row["unverified"])
+    return Certification(_ref(row), row["collection"], valid, row["certified"], row["unverified"])
+
+
+def _ref(row: sqlite3.Row) -> ProductRef:
+    return evolve(records.from_text(row["ref"], ProductRef), collection=row["collection"])
 
 
 def _range(begins: str, ends: str) -> ValidityRange:

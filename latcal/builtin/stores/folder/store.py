@@ -42,6 +42,7 @@ from latcal.plugin.lookup import (
     not_of_exposure,
     numbered,
     plain,
+    setup_text,
     suits,
     the_one_for,
 )
@@ -199,13 +200,13 @@ class FolderStore:
 
     def find(self, kind: str, detector: int, setup: Setup, at: Time, collections: Iterable[str]) -> ProductRef:
         """Find the product valid at an instant in the first collection that has one."""
-        tried = tuple(collections)
+        tried, when, mine = tuple(collections), stamp(at), setup_text(setup)
         with self.index.reading() as connection:
             for collection in tried:
-                one = connection and certificates.valid_at(connection, kind, detector, setup, at, collection)
+                one = connection and certificates.valid_at(connection, kind, detector, mine, when, collection)
                 if one:
-                    return one.ref
-                built = connection and runs.built(connection, collection, kind, detector, lambda mine: mine == setup)
+                    return one
+                built = connection and runs.built(connection, collection, kind, detector, lambda found: found == setup)
                 if built:
                     return built
         raise not_found(kind, detector, str(setup), at, tried)
@@ -213,12 +214,13 @@ class FolderStore:
     def find_exposure(self, kind: str, detector: int, exposure: int, collections: Iterable[str]) -> ProductRef:
         """Find the product for an exposure: valid at its begin, with its setup."""
         tried, facts = tuple(collections), self.exposure(exposure)
+        begin = stamp(facts.begin)
         with self.index.reading() as connection:
             for collection in tried:
-                valid = connection and certificates.all_valid_at(connection, kind, detector, facts.begin, collection)
+                valid = connection and certificates.all_valid_at(connection, kind, detector, begin, collection)
                 one = the_one_for(facts, valid or [])
                 if one is not None:
-                    return one.ref
+                    return one
                 built = connection and runs.built(
                     connection, collection, kind, detector, lambda mine: suits(mine, facts)
                 )
