@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pages
@@ -16,6 +18,7 @@ from latcal.engine.reading import read
 from latcal.errors import RecipeError
 from latcal.formats.plain import unstructure
 from latcal.formats.scalars import as_written
+from latcal.formats.schema import json_schema
 from latcal.plugin.registry import Registry
 
 PAGE = "latiss.md"
@@ -38,6 +41,24 @@ def test_the_table_has_every_key_in_order_with_its_default() -> None:
     rows = pages.table(PAGE, "Key by key")
     told = [tuple(pages.quoted(row[:2])) for row in rows]
     assert told == [(field.name, written(field.default)) for field in attrs.fields(LatissOptions)]
+
+
+def told_type(schema: Mapping[str, Any]) -> str:
+    """Put a type of the JSON Schema of the options into words."""
+    if "anyOf" in schema:
+        return " or ".join(map(told_type, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(f"`{one}`" for one in schema["enum"])
+    if schema["type"] == "array":
+        return f"list of {told_type(schema['items'])}"
+    words = {"integer": "whole number", "boolean": "true or false", "string": schema.get("format", "text")}
+    return words.get(schema["type"], schema["type"])
+
+
+def test_the_table_of_the_options_class_is_that_of_its_schema() -> None:
+    properties = json_schema(LatissOptions)["properties"]
+    wanted = [[f"`{key}`", told_type(schema), schema["description"]] for key, schema in properties.items()]
+    assert pages.table(PAGE, "What they are") == wanted
 
 
 def test_the_table_of_pipelines_has_every_field() -> None:

@@ -140,7 +140,7 @@ def _remark(line: BudgetLine) -> str:
 
     of = line.more_of
     more = f"no number of {line.kind} frames would do" if line.more is None else f"{more_frames(line.more, of)} would do"
-    return f"WILL FAIL: {more}" + (f"; {line.note}" if line.note else "")
+    return f"{'these frames ' if line.case else ''}WILL FAIL: {more}" + (f"; {line.note}" if line.note else "")
 
 
 def _preflight(plan: Plan, registry: Registry) -> None:

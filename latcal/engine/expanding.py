@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path as File
 from typing import Any
@@ -84,7 +84,7 @@ def expand(tree: Tree, registry: Registry, folder: str) -> Expanded:
     named = registry.named("procedure", shape.procedure)
     load = partial(_instrument, registry, folder, shape.instrument, tree.value_at(("instrument",)))
     try:
-        settled = registry.ask(named, "settle", options, Surroundings(frozenset(shape.config), load))
+        settled = registry.ask(named, "settle", options, Surroundings(frozenset(shape.config), load, _login()))
         given = registry.ask(named, "expand", settled)
     except RecipeError as error:
         raise RecipeError(_located(tree, problem) for problem in error.problems) from None
@@ -105,6 +105,16 @@ def _instrument(registry: Registry, folder: str, beside: str | None, where: Wher
     from latcal.engine.planning import find_instrument
 
     return find_instrument(beside or name, registry, folder, where)
+
+
+def _login() -> str:
+    """Give the login name of who plans; nothing where the system has none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _located(tree: Tree, problem: Problem) -> Problem:
@@ -159,8 +169,15 @@ def _placed(tree: Tree, plain: Tree, expansion: Expansion, beside: frozenset[str
     names.update({path: dotted(key) for path, key in origins.items()})
     names.update({(key,): "" for key in beside})
     return Expanded(
-        Tree(plain.value, _known(marks), _known(value_marks), tree.file), names, tuple(expansion.remarks)
+        Tree(plain.value, _known(marks), _known(value_marks), tree.file), names, (*expansion.remarks, *_outdone(tree, expansion, beside))
     )
+
+
+def _outdone(tree: Tree, expansion: Expansion, beside: frozenset[str]) -> Iterator[str]:
+    """Say which keys of the procedure a person wrote in vain, since what they are for stands beside it."""
+    for path, key in expansion.origins.items():
+        if _path(path) in {(one,) for one in beside} and _path(key) in tree.value_marks:
+            yield f"{key} says nothing here: '{path}' stands beside the procedure"
 
 
 def _known(places: Mapping[Path, Where | None]) -> dict[Path, Where]:

@@ -99,9 +99,13 @@ def _words(texts: Iterable[str]) -> str:
 
 def _key(plan: Plan, planned: PlannedStage, key: str) -> str:
     """Give a key of what says where the products of a stage go, as a person writes it."""
-    path = ("stages", planned.index, "certify") if planned.stage.certify else ("certify",)
-    return plan.recipe.marks.name((*path, key))
+    return plan.recipe.marks.name((*_path(planned), key))
+
+
+def _path(planned: PlannedStage) -> tuple[str | int, ...]:
+    return ("stages", planned.index, "certify") if planned.stage.certify else ("certify",)
 
 
 def _problem(plan: Plan, step: Certify, what: str, hint: str) -> Problem:
-    return plan.recipe.problem("stages", step.stage, what=f"{step.certificate.into}: {what}", hint=hint)
+    path = (*_path(plan.stages[step.stage]), "into")
+    return plan.recipe.problem(*path, what=f"{step.certificate.into}: {what}", hint=hint)

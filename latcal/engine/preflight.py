@@ -50,7 +50,7 @@ class Resolution:
     estimate : Estimate
         What these cost.
     remarks : tuple of str
-        What the camera says that stops nothing.
+        What stops nothing: what is certified will not hold now, and what the camera says.
     """
 
     event: Resolved
@@ -175,7 +175,8 @@ class _Preflight:
             try:
                 ref = self.store.find(kind, detector, self._setup(step, kind), self.now, source.collections)
             except ProductNotFound as error:
-                yield self._at(step.stage, what=str(error))
+                own = isinstance(step, Verify) and self.plan.stages[step.stage].stage.verify.collections is not None
+                yield self._at(step.stage, *(("verify",) if own else ()), "collections", what=str(error))
                 continue
             if (ref.kind, ref.detector) != (kind, detector):
                 whose = self.registry.named("store", self.plan.recipe.store.use).source
@@ -208,6 +209,14 @@ class _Preflight:
                 self.found.update({(step.id, kind, ref.detector): ref for ref in kept.refs if ref.detector in mine})
 
 
+def _out_of_range(plan: Plan, now: Time) -> Iterator[str]:
+    """Say where what is certified does not hold now: tonight's exposures find nothing there."""
+    certificates = dict.fromkeys((step.certificate.into, step.certificate.valid) for step in plan.steps if isinstance(step, Certify))
+    for into, valid in certificates:
+        if not valid.contains(now):
+            yield f"what is certified into {into} holds {valid}, which {now.tai.strftime('%Y-%m-%d')} is not in: exposures of today do not find it"
+
+
 def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Time) -> Resolution:
     """Ask everything at once.
 
@@ -234,5 +243,5 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Ti
         kept=asking.kept,
         takes=frozenset(take.id for take in asking.takes),
         estimate=asking.estimate,
-        remarks=tuple(camera.remarks()),
+        remarks=(*_out_of_range(plan, now), *camera.remarks()),
     )

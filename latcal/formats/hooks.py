@@ -44,6 +44,8 @@ _READERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (type(None), read_none),
     (Any, lambda value: value),
 )
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", tuple: "a list"}
+"""What messages call the members of a union."""
 
 
 def strict_converter(hooks: Mapping[Any, Callable[[Any], Any]]) -> Converter:
@@ -145,7 +147,7 @@ def _union(value: Any, kind: Any, converter: Converter) -> Any:
         gathering.found = gathering.found or [attrs.evolve(fault, path=fault.path[1:]) for fault in tried.found]
     if len(fit) == 1:
         gathering.finish()
-    names = " or ".join(getattr(member, "__name__", str(member)).lower() for member in members)
+    names = " or ".join(_KINDS.get(get_origin(member) or member, getattr(member, "__name__", str(member)).lower()) for member in members)
     raise refuse(f"{shown(value)} is not {names}", gathering.found[0].hint)
 
 

@@ -113,10 +113,13 @@ class Surroundings:
         The keys that a person wrote; the others have their defaults.
     instrument : callable
         ``instrument(name)``: the instrument that is written beside the procedure, or else the one named.
+    user : str
+        The login name of who plans; empty if there is none.
     """
 
     written: frozenset[str]
     instrument: Callable[[str], Instrument]
+    user: str = ""
 
 
 @frozen

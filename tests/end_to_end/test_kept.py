@@ -133,7 +133,7 @@ def test_nothing_is_kept_unless_the_recipe_says_so_and_the_message_says_how(go: 
     with pytest.raises(NotReady) as caught:
         go(REFERENCE, "certify.occupied=refuse")
     assert str(caught.value.problems[0]) == (
-        "night.yaml:11:5: stages.0: LATISS/calib: a bias for detector 0 is already valid in part of 2026-01-01 onwards "
+        "night.yaml:13:11: certify.into: LATISS/calib: a bias for detector 0 is already valid in part of 2026-01-01 onwards "
         "(certify into another collection: --set certify.into=LATISS/calib.2, or another range; or keep what is there: "
         "--set certify.occupied=keep)"
     )

@@ -132,7 +132,7 @@ def _report(verdict: Verdict, findings: list[Finding], names: Names) -> Iterator
         yield from (f"\t \t {f'{one.place} {_test(one)}'.lstrip()}" for one in group)
         if not group:
             yield "No failures in 'verify_stats' for this exposure."
-    yield from _limits(verdict)
+    yield from _limits(verdict, findings)
     yield from _EXPLANATION
     yield ""
     yield f"Generation collection: {_generation(names)}"
@@ -147,8 +147,10 @@ def _titled(
     yield from ((title, group) for title, group in titles if group)
 
 
-def _limits(verdict: Verdict) -> Iterator[str]:
+def _limits(verdict: Verdict, findings: list[Finding]) -> Iterator[str]:
+    """Give the counts, as on the page; those of tests of a wider scope, which it does not have, where they failed."""
     limits = verdict.limits
+    wider = {scope: sorted({_test(one) for one in findings if one.scope is scope}) for scope in (Scope.DETECTOR, Scope.EXPOSURE)}
     yield "Threshold values:"
     yield f"\tAcceptable maximum number of failures per detector per test type: {limits.amplifiers}"
     yield f"\tThis value is controlled by the configuration parameter: '{_PARAMETER}'"
@@ -156,7 +158,11 @@ def _limits(verdict: Verdict) -> Iterator[str]:
     yield f"\tAcceptable maximum number of failed tests per exposure: {limits.amplifier_findings}"
     yield f"\tAcceptable maximum number of failed exposures: {limits.exposures}"
     yield f"\tFinal number of exposures that failed verification: {len(verdict.failed_exposures)}"
+    if wider[Scope.DETECTOR]:
+        yield f"\t{' and '.join(wider[Scope.DETECTOR])} of a whole detector: an exposure fails by {limits.detectors}"
+    if wider[Scope.EXPOSURE]:
+        yield f"\t{' and '.join(wider[Scope.EXPOSURE])} of a whole exposure: it fails by 1"
 
 
 def _generation(names: Names) -> str:
-    return names.generation or "none (this stage of the recipe generates nothing)"
+    return names.generation or "none (generate_calibrations: False)"

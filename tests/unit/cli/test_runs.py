@@ -171,7 +171,7 @@ def test_a_preflight_that_finds_something_missing_exits_4_with_its_line(here: Pa
     before = digest(here)
     done = latcal("plan", "unverified.yaml", "--preflight")
     assert done.exit_code == 4
-    assert "unverified.yaml:10:5: stages.0: calib/daily: a bias for detector 0 is already valid" in done.stderr
+    assert "unverified.yaml:11:11: certify.into: calib/daily: a bias for detector 0 is already valid" in done.stderr
     assert digest(here) == before
 
 

@@ -121,7 +121,7 @@ def fault(text: str, kind: Any = Options, **more: Any) -> str:
         ),
         ("parts: [{weight: 3}]", "f:1:9: parts.0: 'name' is missing (write 'name: ...')"),
         ("parts: [x]", "f:1:9: parts.0: 'x' is not a mapping (write {name: ...})"),
-        ("either: 3", "f:1:9: either: 3 is not str or tuple (write '3' in quotes)"),
+        ("either: 3", "f:1:9: either: 3 is not text or a list (write '3' in quotes)"),
         ("either: [3]", "f:1:10: either.0: 3 is not text (write '3' in quotes)"),
         ("clipp: 3", "f:1:1: clipp: 'clipp' is not a key here (did you mean 'clip'?)"),
         ("clip: -1", "f:1:7: clip: 'clip' must be > 0: -1.0"),

@@ -70,7 +70,8 @@ def test_a_list_of_another_length_is_refused_naming_both_lengths(config: dict[st
 def test_of_every_list_what_is_used_is_the_number_or_nothing_is_taken(number: int, discard: int, times: list[float]) -> None:
     config = {"n_flat": number, "n_discard_flat": discard, "exp_times_flat": times}
     if len(times) not in (number, number + discard):
-        with pytest.raises(RecipeError, match=f"a list of {len(times)} times is neither {number} .* nor {number + discard} "):
+        counts = f"neither {number} .* nor {number + discard} " if discard else f"not {number} .*, and n_discard_flat is 0"
+        with pytest.raises(RecipeError, match=f"a list of {len(times)} times is {counts}"):
             settled("flat", **config)
         return
     frames = settled("flat", **config)

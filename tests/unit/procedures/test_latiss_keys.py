@@ -13,6 +13,7 @@ import attrs
 import jsonschema
 import pytest
 
+from latcal.builtin.procedures.latiss.expansion import NEEDS
 from latcal.builtin.procedures.latiss.options import LatissOptions
 from latcal.engine.planning import plan
 from latcal.engine.reading import read, recipe_schema
@@ -70,7 +71,18 @@ def certify(name: str) -> Callable[[Plan], Any]:
     return seen
 
 
-DEFECT = "-c isr:doDefect=True"
+@pytest.fixture(autouse=True)
+def of_maria(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log her in: a waiver is hers if no other name is written."""
+    monkeypatch.setenv("LOGNAME", "maria")
+
+
+def least(made: Plan) -> list[int]:
+    """Give the smallest number of frames of bias, dark, flat, defects and gain."""
+    return [one.at_least for one in made.stages]
+
+
+DEFECT, FOUND = "-c isr:doDefect=True", {"do_defects": True}
 TABLE: dict[str, tuple[Any, Mapping[str, Any], Callable[[Plan], Any], Any, Any]] = {
     # key: (a value, what goes with it, what is looked at, what it is by default, what it is with the value)
     "script_mode": ("BIAS_DARK", {}, verbs, "check:bias check:dark check:flat measure:gain", "check:bias check:dark"),
@@ -84,8 +96,8 @@ TABLE: dict[str, tuple[Any, Mapping[str, Any], Callable[[Plan], Any], Any, Any]]
     "exp_times_flat": ([1.2, 1.2], {}, lambda made: times(made, "flats"), [5.0] * 20, [1.2] * 2),
     "filter": ("SDSSr_65mm", {}, lambda made: takes(made, "flats")[0].setup.filter, None, "SDSSr_65mm"),
     "grating": ("empty", {}, lambda made: takes(made, "flats")[0].setup.grating, None, "empty"),
-    "detectors": ([0], {}, lambda made: stage(made, "flat").stage.detectors, (), (0,)),
-    "do_verify": (False, MAKE, lambda made: stage(made, "bias").stage.verify.waiver, "", "the observer: do_verify is false"),
+    "detectors": ([0], {}, lambda made: stage(made, "flat").stage.detectors, (), (0,)),  # of nine: test_latiss_procedures
+    "do_verify": (False, MAKE, lambda made: stage(made, "bias").stage.verify.waiver, "", "maria: do_verify is false"),
     "generate_calibrations": (
         True, {}, verbs, "check:bias check:dark check:flat measure:gain", "make:bias make:dark make:flat measure:gain"
     ),
@@ -121,11 +133,11 @@ TABLE: dict[str, tuple[Any, Mapping[str, Any], Callable[[Plan], Any], Any, Any]]
     "reason": ("daily", {}, lambda made: made.recipe.labels.get("reason"), None, "daily"),
     "note": ("new filter", {}, lambda made: made.recipe.labels.get("note"), None, "new filter"),
     "majority": ("strict", {"n_bias": 3}, accept("bias", "exposures"), 3, "majority"),
-    "at_least_bias": (18, {}, lambda made: stage(made, "bias").at_least, 20, 18),
-    "at_least_dark": (18, {}, lambda made: stage(made, "dark").at_least, 22, 18),
-    "at_least_flat": (18, {}, lambda made: stage(made, "flat").at_least, 20, 18),
+    "at_least_bias": (18, FOUND, least, [20, 22, 20, 42, 20], [18, 22, 20, 42, 20]),
+    "at_least_dark": (18, FOUND, least, [20, 22, 20, 42, 20], [20, 18, 20, 38, 20]),
+    "at_least_flat": (18, FOUND, least, [20, 22, 20, 42, 20], [20, 22, 18, 40, 18]),
     "keep_images": (True, {}, lambda made: stage(made, "flat").stage.keep, (), ("residuals",)),
-    "user": ("Ana", WAIVED, lambda made: stage(made, "bias").stage.verify.waived_by, "the observer", "Ana"),
+    "user": ("Ana", WAIVED, lambda made: stage(made, "bias").stage.verify.waived_by, "maria", "Ana"),
 }
 
 
@@ -223,6 +235,21 @@ class TestDaily:
 
 PASTED = {
     "exposure times": "exp_times_dark: 20\nexp_times_flat: 30\n",
+    "numbers": "n_bias: 30\nn_dark: 5\nexp_times_dark: [5, 10, 15, 20, 25]\nn_flat: 10\n"
+    "exp_times_flat: [5, 10, 15, 20, 25, 30, 35, 40, 45, 50]\n",
+    "a curve": "script_mode: BIAS_DARK_FLAT\nn_flat: 14\nexp_times_flat: [5, 5, 10, 10, 15, 15, 20, 20, 25, 25, 30, 30, 35, 35]\n"
+    'filter: 3\ngrating: empty\ngenerate_calibrations: True\ncalib_collection: "LATISS/calib/daily/calibs.2022NOV04.1"\n'
+    'certify_calib_begin_date: "2022-11-04"\ncertify_calib_end_date: "2022-11-05"\ndo_defects: True\ndo_ptc: True\n',
+    "a curve of references": "n_bias: 6\nn_dark: 6\nexp_times_dark: [5, 5, 5, 10, 15, 20]\nn_flat: 14\n"
+    "exp_times_flat: [0.1, 0.1, 0.35, 0.35, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0, 1.35, 1.35, 1.6, 1.6]\n"
+    'calib_collection: "LATISS/calib/u/plazas/daily.2021SEP13.test1"\ndo_verify: True\n'
+    'input_collections_verify_bias: "u/czw/DM-28920/calib.20210720,LATISS/calib"\n'
+    'input_collections_verify_dark: "u/czw/DM-28920/calib.20210720,LATISS/calib"\n'
+    'input_collections_verify_flat: "u/czw/DM-28920/calib.20210720,LATISS/calib"\n'
+    'certify_calib_begin_date: "2021-07-15"\ncertify_calib_end_date: "2021-07-17"\nscript_mode: BIAS_DARK_FLAT\n'
+    "do_defects: True\ndo_ptc: True\n",
+    "quick": "exp_times_flat: [1.2, 1.2]\n",
+    "pairs and singles": "exp_times_flat: [0.1, 0.1, 0.35, 0.35, 0.6, 0.6, 1, 1.5, 1.7, 2.1, 2.3]\n",
     "internal": 'generate_calibrations: True\ncalib_collection: LATISS/calib/daily/calib.2022NOV04.1\n'
     'certify_calib_begin_date: "2022-11-04"\ncertify_calib_end_date: "2022-11-05"\n',
 }
@@ -251,7 +278,7 @@ CANNOT = [
     ({"config_options_bias": DEFECT}, "config_options_bias", "no bias is generated"),
     ({"input_collections_flat": "u/a"}, "input_collections_flat", "no flat is generated"),
     ({**MAKE, "input_collections_bias": "u/a"}, "input_collections_bias", "all that is needed is made in the same run"),
-    ({**MAKE, "input_collections_verify_dark": "u/a"}, "input_collections_verify_dark", "made in the same run"),
+    ({**MAKE, "input_collections_verify_dark": "u/a"}, "input_collections_verify_dark", "with what it is made with"),
     ({**WAIVED, "majority": "strict"}, "majority", "nothing is verified"),
     ({**WAIVED, "input_collections_verify_flat": "u/a"}, "input_collections_verify_flat", "nothing is verified"),
     ({"input_collections_defects": "u/a"}, "input_collections_defects", "no defects are looked for"),
@@ -280,6 +307,8 @@ REMARKS = [
     (MAKE, "what is certified holds from 1950-01-01 to 2050-01-01, 100 years: certify_calib_begin_date and certify_calib_end_date are not written"),
     ({**CURVE, "do_gain_from_flat_pairs": False}, "do_ptc brings the gains of all pairs, although do_gain_from_flat_pairs is false"),
     ({"do_verify": False}, "no biases and no darks are taken: nothing would be made of them, since do_verify is false"),
+    ({"filter": 3}, "filter 3 is KPNO_1111_436nm"),
+    ({"at_least_bias": 15}, "at_least_bias is 15, so 9 failed exposures refuse the bias, as the page counts for 15"),
     ({"exp_times_flat": [7] * 21}, "n_flat is 20 and n_discard_flat 1, so the first 1 of the 21 times of exp_times_flat are discarded"),
 ]
 
@@ -376,3 +405,32 @@ def test_planning_an_example_opens_no_fits_file_and_fits_no_function() -> None:
 def test_the_dates_are_days(registry: Registry) -> None:
     made = planned(registry, {**MAKE, "certify_calib_begin_date": date(2022, 11, 4).isoformat(), "certify_calib_end_date": "2022-11-05"})
     assert str(made.recipe.certify.valid) == "2022-11-04 to 2022-11-05"
+
+
+def test_what_a_type_needs_is_what_the_procedure_looks_up_for_it(registry: Registry) -> None:
+    for kind, needs in NEEDS.items():
+        declared = registry.get("calibration", kind)
+        assert declared.needs(declared.options()) == needs
+
+
+def test_a_waiver_that_nobody_answers_for_is_refused(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "")
+    with pytest.raises(RecipeError, match=r"config\.do_verify: false needs the name of who answers for it \(write user: NAME\)$"):
+        planned(registry, WAIVED)
+
+
+def test_a_written_key_that_loses_against_what_stands_beside_is_remarked_on(registry: Registry) -> None:
+    text = "latcal: 1\nprocedure: latiss\nexecutor: {use: serial}\nstore: {use: memory}\nconfig: {n_processes: 3}\n"
+    made = plan(read(text, "night.yaml", registry), registry)
+    assert made.remarks == ("nothing is certified", "config.n_processes says nothing here: 'executor' stands beside the procedure")
+
+
+def test_a_curve_needs_as_many_times_as_its_model(registry: Registry) -> None:
+    of_three = {**CURVE, "n_flat": 6, "exp_times_flat": [5, 5, 10, 10, 15, 15]}
+    with pytest.raises(RecipeError, match="pairs of 3 times cannot make a curve: it needs 4 times"):
+        planned(registry, of_three)
+    cubic = "-c cpPtcSolve:ptcFitType=POLYNOMIAL -c cpPtcSolve:polynomialFitDegree=3"
+    with pytest.raises(RecipeError, match="pairs of 4 times cannot make a curve: it needs 5 times"):
+        planned(registry, {**CURVE, "config_options_ptc": cubic})
+    with pytest.raises(RecipeError, match="config_options_ptc: 1 is not 2 or more"):
+        planned(registry, {**CURVE, "config_options_ptc": cubic.replace("=3", "=1")})

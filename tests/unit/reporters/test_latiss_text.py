@@ -92,7 +92,7 @@ def test_failures_of_a_product_stand_after_the_exposures_and_name_what_refused_i
 
 def test_a_certificate_is_told_only_where_there_is_one() -> None:
     passed = verdicts.passed()
-    made, not_made = "generation collection: " + MINE, "generation collection: none (this stage of the recipe generates nothing)"
+    made, not_made = "generation collection: " + MINE, "generation collection: none (generate_calibrations: False)"
     verified = "verification collection: " + MINE
     assert told(one_stage("make", passed, ended(1), CERTIFIED, ended(2))) == [
         f"BIAS calibration passed verification and will be certified; {made}; {verified}"
@@ -114,7 +114,7 @@ def test_a_check_that_found_failures_says_in_its_headline_that_nothing_is_certif
         "BIAS calibration passed the overall verification criteria; a check certifies nothing, "
         "but the are tests that did not pass:"
     )
-    assert generation == "Generation collection: none (this stage of the recipe generates nothing)"
+    assert generation == "Generation collection: none (generate_calibrations: False)"
     assert verification == f"Verification collection: {MINE}"
 
 

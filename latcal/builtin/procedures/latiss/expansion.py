@@ -11,6 +11,7 @@ from latcal.builtin.procedures.latiss.acceptance import exposures_at_which_it_fa
 from latcal.builtin.procedures.latiss.applying import DESTINATION, FULL, IMAGES, PLURALS
 from latcal.builtin.procedures.latiss.settling import Settled
 from latcal.plugin import Expansion, Problem, RecipeError
+from latcal.plugin.wording import counted
 
 NEEDS: Mapping[str, frozenset[str]] = {
     "bias": frozenset(),
@@ -26,6 +27,9 @@ ADVISORY = {"ptc": ("ptc_noise",)}
 """Rules that are reported and not counted: from flats of seconds the curve's noise is far extrapolated (the page's script
 judges a curve by nothing)."""
 
+LAMP = "2000 electron/s"
+"""Of the simulated camera, if no other stands beside: flats of the page, of 5 to 50 s, are then below full well."""
+
 FRAMES = {"defects": ("dark", "flat"), "ptc": ("flat",), "gain": ("flat",)}
 """Image types that are measured for what is more than bias, dark and flat."""
 
@@ -38,7 +42,7 @@ class _Draft:
     stages: list[dict[str, Any]] = field(factory=list)
     origins: dict[str, str] = field(factory=dict)
     made: set[str] = field(factory=set)
-    unused: list[str] = field(factory=list)
+    unused: dict[str, str] = field(factory=dict)
 
     def add(self, stage: dict[str, Any], origin: str, **origins: str) -> None:
         """Add a stage, and where it and its keys come from."""
@@ -61,16 +65,15 @@ def expand(settled: Settled) -> Expansion:
         _stage_of(draft, image)
     for kind in settled.kinds:
         _measured(draft, kind)
-    unused = [key for key in draft.unused if key in settled.written]
+    unused = {key: what for key, what in draft.unused.items() if key in settled.written}
     if unused:
-        what = "nothing would be looked up there: all that is needed is made in the same run"
-        raise RecipeError(Problem(what, "remove it", path=f"config.{key}") for key in unused)
+        raise RecipeError(Problem(what, "remove it", path=f"config.{key}") for key, what in unused.items())
     options = settled.options
     recipe = {
         "latcal": 1,
         "title": f"{settled.site.name}, {options.script_mode}, {_how(settled)}",
         "instrument": settled.site.instrument,
-        "camera": {"use": "simulated"},
+        "camera": {"use": "simulated", "lamp": LAMP},
         "store": {"at": options.repo},
         "executor": _executor(options.n_processes),
         "report": [{"use": "console"}, {"use": "latiss_text"}],
@@ -136,7 +139,7 @@ def _stage_of(draft: _Draft, image: str) -> None:
     if options.do_verify:
         stage["accept"] = _accept(settled, image)
         stage |= {"keep": ["residuals"]} if options.keep_images else {}
-    _more(draft, stage, getattr(options, f"at_least_{image}"))
+    _more(draft, stage, _least(settled, (image,)))
     draft.add(
         stage,
         origin,
@@ -170,7 +173,7 @@ def _looked_up(draft: _Draft, stage: dict[str, Any], kind: str) -> bool:
         stage["collections"] = _listed(getattr(draft.settled.options, key))
         return True
     if kind != "gain" or not draft.settled.options.do_ptc:
-        draft.unused.append(key)
+        draft.unused[key] = "nothing would be looked up there: all that is needed is made in the same run"
     return False
 
 
@@ -178,12 +181,12 @@ def _verify_against(draft: _Draft, stage: dict[str, Any], image: str, looked_up:
     """Say what a product is verified with: what it was made with, unless other collections hold all of that."""
     options = draft.settled.options
     if not options.do_verify:
-        stage["verify"] = {"waived_by": options.user or "the observer", "reason": _reason(options.reason)}
+        stage["verify"] = {"waived_by": draft.settled.user, "reason": _reason(options.reason)}
         return
     key = f"input_collections_verify_{image}"
     references = _listed(getattr(options, key))
     if not looked_up or (NEEDS[image] & draft.made):
-        draft.unused.append(key)
+        draft.unused[key] = f"nothing would be looked up there: the {image} is verified with what it is made with"
     elif references != stage["collections"]:
         stage["verify"] = {"collections": references}
 
@@ -205,11 +208,19 @@ def _measured(draft: _Draft, kind: str) -> None:
     if certified:
         draft.made.add(kind)
         if not options.do_verify:
-            stage["verify"] = {"waived_by": options.user or "the observer", "reason": _reason(options.reason)}
-    _more(draft, stage, None)
+            stage["verify"] = {"waived_by": draft.settled.user, "reason": _reason(options.reason)}
+    _more(draft, stage, _least(draft.settled, FRAMES[kind]))
     key = "do_gain_from_flat_pairs" if kind == "gain" and not options.do_ptc else f"do_{pipeline}"
     pipeline_options, collections = f"config_options_{pipeline}", f"input_collections_{pipeline}"
     draft.add(stage, key, collections=collections, options=pipeline_options, detectors="detectors", verify="do_verify")
+
+
+def _least(settled: Settled, images: tuple[str, ...]) -> int | None:
+    """Give the smallest number of frames to go on with; None if no key says that some may be missing."""
+    counts = {image: getattr(settled.options, f"at_least_{image}") for image in images}
+    if all(count is None for count in counts.values()):
+        return None
+    return sum(len(settled.frames[image].times_s) if count is None else count for image, count in counts.items())
 
 
 def _more(draft: _Draft, stage: dict[str, Any], least: int | None) -> None:
@@ -232,6 +243,10 @@ def _remarks(settled: Settled) -> Iterator[str]:
         yield f"do_gain_from_flat_pairs is left out: {lack}"
     if options.do_ptc and not options.do_gain_from_flat_pairs:
         yield "do_ptc brings the gains of all pairs, although do_gain_from_flat_pairs is false"
+    yield from _counts(settled)
+    for key, name in (("filter", settled.filter), ("grating", settled.grating)):
+        if isinstance(getattr(options, key), int):
+            yield f"{key} {getattr(options, key)} is {name}"
     left = [PLURALS[image] for image in IMAGES[options.script_mode] if image not in settled.frames]
     if left:
         yield f"no {' and no '.join(left)} are taken: nothing would be made of them, since do_verify is false"
@@ -242,5 +257,14 @@ def _remarks(settled: Settled) -> Iterator[str]:
     begin, end = options.certify_calib_begin_date, options.certify_calib_end_date
     unsaid = [key for key in DESTINATION[1:] if key not in written]
     if unsaid:
-        years = (end - begin).days / 365.25
-        yield f"what is certified holds from {begin} to {end}, {years:.0f} years: {' and '.join(unsaid)} are not written"
+        years, verb = (end - begin).days / 365.25, "are" if unsaid[1:] else "is"
+        yield f"what is certified holds from {begin} to {end}, {years:.0f} years: {' and '.join(unsaid)} {verb} not written"
+
+
+def _counts(settled: Settled) -> Iterator[str]:
+    """Say what the page's count of exposures is where some may be missing."""
+    for image in settled.images if settled.options.do_verify and settled.options.majority == "page" else ():
+        least = getattr(settled.options, f"at_least_{image}")
+        if least is not None:
+            at = _accept(settled, image)["exposures"]
+            yield f"at_least_{image} is {least}, so {counted(at, 'failed exposure')} refuse the {image}, as the page counts for {least}"

@@ -74,16 +74,18 @@ def settle_frames(image: str, options: LatissOptions, written: frozenset[str]) -
         return Frames(image, exposures[discard:], exposures[:discard], remark)
     if len(exposures) == number or (key in written and number_key not in written):
         return Frames(image, exposures, exposures[:1] * discard)
-    raise RecipeError([_mismatch(image, len(exposures), number, discard, listed=key in written)])
+    raise RecipeError([_mismatch(image, len(exposures), number, discard, written)])
 
 
-def _mismatch(image: str, length: int, number: int, discard: int, *, listed: bool) -> Problem:
-    key, number_key = f"exp_times_{image}", f"n_{image}"
-    whole = f"{number} ({number_key}) nor {number + discard} (with n_discard_{image})"
-    if not listed:
-        what = f"the {length} times that are the default of {key} are neither {whole}"
-        return Problem(what, f"write '{key}: 30', or a list of {number}", path=f"config.{number_key}")
-    what = f"a list of {length} times is neither {whole}"
+def _mismatch(image: str, length: int, number: int, discard: int, written: frozenset[str]) -> Problem:
+    key, number_key, discard_key = f"exp_times_{image}", f"n_{image}", f"n_discard_{image}"
+    neither = f"neither {number} ({number_key}) nor {number + discard} (with {discard_key})"
+    counts = neither if discard else f"not {number} ({number_key}), and {discard_key} is 0"
+    if key not in written:
+        what = f"the {length} times that are the default of {key} are {counts}"
+        said = next(one for one in (number_key, discard_key, key) if one in written or one == key)
+        return Problem(what, f"write '{key}: 30', or a list of {number}", path=f"config.{said}")
+    what = f"a list of {length} times is {counts}"
     return Problem(what, f"write {number} times, or '{number_key}: {length}'", path=f"config.{key}")
 
 

@@ -139,7 +139,7 @@ class LatissOptions:
     keep_images: bool = option(
         False, help="Keep the verified images: bias_residual, dark_residual, flat_residual of each exposure."
     )
-    user: str = option("", help="Who answers for what is taken unverified; left out: the observer.")
+    user: str = option("", help="Who answers for what is taken unverified; left out: the login name.")
 
 
 @frozen

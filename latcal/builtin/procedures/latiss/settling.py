@@ -16,8 +16,6 @@ from latcal.plugin import Instrument, Problem, RecipeError, Surroundings
 from latcal.plugin.wording import counted
 
 T = TypeVar("T")
-LEVELS_OF_A_CURVE = 4
-"""The fewest levels that the default model is fitted to: its number of parameters and one (docs/ptc.md)."""
 
 
 @frozen
@@ -34,6 +32,8 @@ class Settled:
         By calibration type, the options of its stage.
     filter, grating : str or None
         By name.
+    user : str
+        Who answers for what is taken unverified; empty if nobody has to.
     """
 
     site: Site
@@ -44,6 +44,7 @@ class Settled:
     stage_options: Mapping[str, Mapping[str, Any]]
     filter: str | None
     grating: str | None
+    user: str = ""
 
     @property
     def detectors(self) -> tuple[int, ...]:
@@ -81,14 +82,18 @@ def settle(site: Site, options: LatissOptions, around: Surroundings) -> Settled:
     for pipeline, kinds in _pipelines(doing).items():
         text = getattr(options, f"config_options_{pipeline}")
         chosen.update(attempt(found, stage_options, pipeline, text, kinds) or {})
-    names = [attempt(found, _name, site, key, getattr(options, key), around) for key in ("filter", "grating")]
+    names = {key: attempt(found, _name, site, key, getattr(options, key), around) for key in ("filter", "grating")}
     if flats is not None:
-        found += _pairs(doing, flats)
+        found += _pairs(doing, flats, chosen.get("ptc", {}))
     if options.certify_calib_begin_date >= options.certify_calib_end_date:
         found.append(_no_time(options))
+    waived = options.generate_calibrations and not options.do_verify
+    user = (options.user or around.user) if waived else ""
+    if waived and not user:
+        found.append(Problem("false needs the name of who answers for it", "write user: NAME", path="config.do_verify"))
     if found:
         raise RecipeError(found)
-    return Settled(site, options, around.written, doing.gain, frames, chosen, *names)
+    return Settled(site, options, around.written, doing.gain, frames, chosen, **names, user=user)
 
 
 def attempt(found: list[Problem], function: Callable[..., T], *args: Any) -> T | None:
@@ -128,19 +133,30 @@ def _name(site: Site, key: str, value: str | int | None, around: Surroundings) -
     return known[value - 1]
 
 
-def _pairs(doing: applying.Doing, flats: Frames) -> Iterator[Problem]:
+def _pairs(doing: applying.Doing, flats: Frames, curve_options: Mapping[str, Any]) -> Iterator[Problem]:
     """See that there are pairs for what needs them."""
+    fewest = _fewest_levels(curve_options)
     key, curve = "config.exp_times_flat", doing.options.do_ptc and doing.gain
     if curve and flats.odd_times_s:
         odd = ", ".join(f"{time:g}" for time in flats.odd_times_s)
         what = f"a curve needs pairs, and of {odd} s there is no even number of flats"
         yield Problem(what, f"write each time twice, as in [{odd}, {odd}]", path=key)
-    elif curve and len(flats.pairs_s) < LEVELS_OF_A_CURVE:
-        what = f"pairs of {counted(len(flats.pairs_s), 'time')} cannot make a curve: it needs {LEVELS_OF_A_CURVE} times"
-        yield Problem(what, "write each time twice, as in [5, 5, 10, 10, 15, 15, 20, 20]", path=key)
+    elif curve and len(flats.pairs_s) < fewest:
+        what = f"pairs of {counted(len(flats.pairs_s), 'time')} cannot make a curve: it needs {fewest} times"
+        example = ", ".join(f"{5 * n}, {5 * n}" for n in range(1, fewest + 1))
+        yield Problem(what, f"write each time twice, as in [{example}]", path=key)
     elif doing.gain and not flats.pairs_s:
         what = "no two flats have one time, and a gain needs a pair"
         yield Problem(what, "write a time twice, or do_gain_from_flat_pairs: false", path=key)
+
+
+def _fewest_levels(curve_options: Mapping[str, Any]) -> int:
+    """Give how many levels the model of a curve takes: of the options, or of what they are by default."""
+    from latcal.numerics.transfer import pairs_needed
+
+    order, lags = curve_options.get("order", 2), curve_options.get("lags", 10)
+    # an order or a number of lags that is none is refused by the calibration type, in its own words
+    return pairs_needed(curve_options.get("model", "EXPAPPROXIMATION"), order=max(order, 2), lags=max(lags, 1))
 
 
 def _no_time(options: LatissOptions) -> Problem:
