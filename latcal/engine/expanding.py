@@ -13,9 +13,10 @@ from latcal.engine.choosing import read_options
 from latcal.engine.problems import Problems, nearest
 from latcal.engine.shapes import ProcedureShape
 from latcal.errors import PluginError, Problem, RecipeError, Where
-from latcal.formats.located import Path, Tree, compose, dotted
+from latcal.formats.located import Path, Tree, dotted
 from latcal.formats.shapes import field_types
-from latcal.formats.structure import structure
+from latcal.formats.structure import structure, unstructure
+from latcal.formats.tree import paths
 from latcal.model.geometry import Instrument
 from latcal.model.recipe import Marks
 from latcal.plugin.declarations import Expansion, Named, Surroundings
@@ -121,14 +122,13 @@ def _located(tree: Tree, problem: Problem) -> Problem:
     return problem if problem.where else evolve(problem, where=tree.value_at(_path(problem.path)))
 
 
-def _plain(named: Named, given: Any, beside: Mapping[str, Any], registry: Registry) -> Tree:
-    """Give the plain values of what a procedure gave, read as a file would be, with what stands beside it."""
-    from latcal.engine.writing import to_yaml
-
+def _plain(named: Named, given: Any, beside: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """Give the plain values of what a procedure gave, as they would be in a file, with what stands beside it."""
     try:
         if isinstance(given, Mapping) and "procedure" not in given:
             store = _store(given.get("store"), registry)
-            return compose(to_yaml({**given, **({"store": store} if store else {}), **beside}), "")
+            plain: dict[str, Any] = unstructure({**given, **({"store": store} if store else {}), **beside})
+            return plain
     except TypeError as error:
         cause: TypeError | None = error
     else:
@@ -149,7 +149,7 @@ def _store(given: Any, registry: Registry) -> Any:
     return {"use": mine[0] if mine else FALLBACK, "root": root}
 
 
-def _placed(tree: Tree, plain: Tree, expansion: Expansion, beside: frozenset[str]) -> Expanded:
+def _placed(tree: Tree, plain: dict[str, Any], expansion: Expansion, beside: frozenset[str]) -> Expanded:
     """Put every key of the expansion where a person wrote what it comes from."""
     origins = {_path(path): _path(key) for path, key in expansion.origins.items() if _path(path)[0] not in beside}
 
@@ -163,13 +163,14 @@ def _placed(tree: Tree, plain: Tree, expansion: Expansion, beside: frozenset[str
         mine = origin(path)
         return tree.value_at(mine) if mine == ("procedure",) else tree.key_at(mine)
 
-    marks = {path: key_at(path) for path in plain.marks}
-    value_marks = {path: tree.value_at(origin(path)) for path in plain.value_marks}
+    everywhere = tuple(paths(plain))
+    marks = {path: key_at(path) for path in everywhere if path}
+    value_marks = {path: tree.value_at(origin(path)) for path in everywhere}
     names: dict[Path, str] = {(): "procedure"}
     names.update({path: dotted(key) for path, key in origins.items()})
     names.update({(key,): "" for key in beside})
     return Expanded(
-        Tree(plain.value, _known(marks), _known(value_marks), tree.file), names, (*expansion.remarks, *_outdone(tree, expansion, beside))
+        Tree(plain, _known(marks), _known(value_marks), tree.file), names, (*expansion.remarks, *_outdone(tree, expansion, beside))
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import math
 import pathlib
 import re
 from collections.abc import Iterable
@@ -44,8 +45,8 @@ def read_int(value: Any) -> int:
 
 
 def read_float(value: Any) -> float:
-    """Read a number; a whole one will do."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    """Read a finite number; a whole one will do."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     raise refuse(f"{shown(value)} is not a number", "write one like 0.5, without quotes or unit")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_origin
 
 import attrs
 
@@ -18,12 +18,12 @@ def field_types(kind: type) -> dict[str, Any]:
     imports nothing heavy; it is then astropy's.
     """
     try:
-        hints = get_type_hints(kind)
+        attrs.resolve_types(kind, include_extras=False)  # it keeps what it found with the class
     except NameError:
         from astropy.units import Quantity
 
-        hints = get_type_hints(kind, localns={"Quantity": Quantity})
-    return {attribute.name: hints.get(attribute.name, Any) for attribute in attrs.fields(kind)}
+        attrs.resolve_types(kind, localns={"Quantity": Quantity}, include_extras=False)
+    return {attribute.name: Any if attribute.type is None else attribute.type for attribute in attrs.fields(kind)}
 
 
 def is_list(kind: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -52,3 +52,16 @@ class Tree:
 def dotted(path: Path) -> str:
     """Write a path as messages do: ``sequences.biases.exposures``."""
     return ".".join(str(part) for part in path)
+
+
+def paths(value: Any, at: Path = ()) -> Iterator[Path]:
+    """Give the path of every value within plain values, that of the whole first."""
+    yield at
+    if isinstance(value, Mapping):
+        parts: Iterator[tuple[str | int, Any]] = iter(value.items())
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    else:
+        return
+    for key, part in parts:
+        yield from paths(part, (*at, key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -23,18 +24,23 @@ def parse_unit(text: str) -> UnitBase:
     ValueError
         With a message, and a hint as its second argument.
     """
+    unit = _unit(text)
+    if unit is None:
+        raise ValueError(f"{text!r} is not a unit", "write one like s, adu, electron / s or %")
+    return unit
+
+
+@functools.lru_cache(maxsize=256)  # a plan reads some thirty of them, hundreds of times
+def _unit(text: str) -> UnitBase | None:
     from astropy import units
 
     if not text.strip():
         return units.dimensionless_unscaled
     try:
         # astropy would take "2 s" for a unit of its own
-        unit = units.Unit(text) if _UNIT.fullmatch(text) and not _SCALED.match(text) else None
+        return units.Unit(text) if _UNIT.fullmatch(text) and not _SCALED.match(text) else None
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
-        unit = None
-    if unit is None:
-        raise ValueError(f"{text!r} is not a unit", "write one like s, adu, electron / s or %")
-    return unit
+        return None
 
 
 def is_unit(given: object) -> bool:

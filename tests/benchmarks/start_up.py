@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 RUNS = 9
+EXAMPLES = Path(__file__).parents[2] / "recipes" / "latiss"
 
 LSSTCAM = """\
 latcal: 1
@@ -55,6 +56,10 @@ def main() -> None:
         "latcal --help": ([latcal, "--help"], "import click", click),
         "latcal plugins": ([latcal, "plugins"], "import numpy, astropy.units", units),
         "latcal plan daily.yaml": ([latcal, "plan", "daily.yaml"], "import numpy, astropy.units", units),
+        **{
+            f"latcal plan latiss/{file.name}": ([latcal, "plan", str(file)], "import numpy, astropy.units", units)
+            for file in sorted(EXAMPLES.glob("*.yaml"))
+        },
         "latcal plan lsstcam.yaml, 205 detectors": ([latcal, "plan", "lsstcam.yaml"], "import numpy, astropy.units", units),
     }
     distributions = sorted({point.dist.name for point in importlib.metadata.entry_points(group="latcal") if point.dist})

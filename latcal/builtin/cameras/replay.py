@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
-from latcal.builtin.cameras.replaying.catalogue import Catalogue, Fit, Shot, survey
-from latcal.builtin.cameras.replaying.mapping import HeaderMapping, read_mapping
-from latcal.formats.raw import headers, read_raw
 from latcal.plugin import (
     CameraDescription,
     CameraError,
@@ -28,8 +25,11 @@ from latcal.plugin import (
     option,
 )
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what reads folders and headers is imported when a replay camera is described or opened
     from astropy.units import Quantity
+
+    from latcal.builtin.cameras.replaying.catalogue import Catalogue, Shot
+    from latcal.builtin.cameras.replaying.mapping import HeaderMapping
 
 
 def _not_negative(_: Any, __: Any, value: Any) -> None:
@@ -58,6 +58,9 @@ class ReplayCamera:
     """
 
     def __init__(self, options: ReplayOptions, world: World) -> None:
+        from latcal.builtin.cameras.replaying.catalogue import Fit
+        from latcal.builtin.cameras.replaying.mapping import read_mapping
+
         if world.instrument is None:
             raise CameraError("a replay camera needs an instrument (name one in the recipe)")
         self.detectors = world.instrument.detectors
@@ -76,6 +79,8 @@ class ReplayCamera:
     @cached_property
     def catalogue(self) -> Catalogue:
         """What the folder holds."""
+        from latcal.builtin.cameras.replaying.catalogue import survey
+
         paths = sorted(path for path in self._options.folder.glob(self._options.pattern) if path.is_file())
         return survey(paths, self._mapping, self._instrument)
 
@@ -133,6 +138,8 @@ class ReplayCamera:
         StoreError
             If a file cannot be read.
         """
+        from latcal.formats.raw import read_raw
+
         place = self._next(request, self._given)
         if place is None:
             raise CameraError(f"{_asked(request)}: none is left in {self._options.folder} (it holds {self.catalogue.summary})")
@@ -178,6 +185,8 @@ def _exposure(request: ExposureRequest, instrument: Instrument, shot: Shot) -> E
 
 def _header(path: Path, mapping: HeaderMapping) -> dict[str, Any]:
     """Give the keywords that the mapping goes by, as the file has them, and the file's name."""
+    from latcal.formats.raw import headers
+
     header = ChainMap(*(dict(block) for block in headers(path)[:2]))
     keywords = [keyword for rule in mapping.images for keyword in rule.when]
     keywords += [mapping.time.keyword, mapping.date.keyword, "INSTRUME"]
@@ -189,6 +198,8 @@ def describe(options: ReplayOptions, instrument: Instrument) -> CameraDescriptio
 
     A raw frame has at most 8 bytes a pixel, and its headers.
     """
+    from latcal.builtin.cameras.replaying.mapping import read_mapping
+
     frame_bytes = max(
         8 * detector.raw_pixels + (len(detector.amplifiers) + 1) * 20 * 2880 for detector in instrument.detectors
     )

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from latcal.cli import main
-from latcal.cli.arguments import RecipeName, columns, each, instant_of
+from latcal.cli.arguments import RecipeName, columns, each, instant_of, load
 from latcal.cli.stopping import stopping
 from latcal.errors import LatcalError, NotReady, PluginError, Problem, RecipeError, Where
 
@@ -108,3 +110,16 @@ def test_our_recipes_complete_by_name() -> None:
     from latcal.builtin.recipes import names
 
     assert [item.value for item in found][: len(names())] == list(names())
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+@pytest.mark.parametrize("without", [(), ("nobody",)])
+def test_garbage_is_collected_after_loading_as_it_was_before(without: tuple[str, ...], collecting: bool) -> None:
+    was = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        with suppress(PluginError):
+            load(without)
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if was else gc.disable)()

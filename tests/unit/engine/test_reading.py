@@ -429,6 +429,20 @@ def test_a_procedure_that_gives_no_recipe_is_its_plugins_fault(given: Any) -> No
         read("latcal: 1\nprocedure: odd\n", "night.yaml", registry)
 
 
+@pytest.mark.parametrize("clip", [float("nan"), float("inf")])
+def test_a_procedure_gives_no_number_that_no_file_could_have(clip: float, registry: Registry) -> None:
+    class Plugin:
+        @hookimpl
+        def latcal_procedures(self) -> list[ProcedureType]:
+            def expand(_: object) -> dict[str, Any]:
+                return {**compose(TEXT, "").value, "stages": [{"make": "bias", "frames": ["biases"], "options": {"clip": clip}}]}
+
+            return [ProcedureType(name="odd", summary="", options=strangers.Nothing, expand=expand)]
+
+    with pytest.raises(RecipeError, match=rf"stages\.0\.options\.clip: {clip!r} is not a number"):
+        read("latcal: 1\nprocedure: odd\n", "night.yaml", load_plugins(extra=[Plugin()]))
+
+
 def test_recipes_that_differ_in_spelling_only_are_equal(reads: Any) -> None:
     spelt = TEXT.replace("5 x 5 s,", "5x5s,").replace("title: Sky", "title: 'Sky' # of tonight")
     assert reads(TEXT, spelt) == reads()
