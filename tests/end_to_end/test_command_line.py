@@ -263,15 +263,15 @@ def test_a_run_that_is_killed_leaves_nothing_half_written_in_sight(here: Path, r
 
 
 def test_two_runs_at_once_on_one_store_share_no_number(here: Path, registry: Registry) -> None:
-    # on all of the bench, so that they last long enough to meet
-    pair = [start("bias.yaml", "--set", "instrument=bench", "--set", f"certify.into=calib/{name}") for name in ("one", "other")]
+    many = ("--set", "sequences.biases.exposures=30 x 0 s")  # so that they last long enough to meet
+    pair = [start("bias.yaml", *many, "--set", f"certify.into=calib/{name}") for name in ("one", "other")]
     ended = [one.communicate(timeout=120) for one in pair]
     assert [one.returncode for one in pair] == [0, 0], ended
     numbers = [
         {event["exposure"] for event in map(json.loads, out.splitlines()) if event["event"] == "Ingested"}
         for out, _ in ended
     ]
-    assert [len(one) for one in numbers] == [12, 12]
+    assert [len(one) for one in numbers] == [30, 30]
     assert not numbers[0] & numbers[1]
     assert exposures(here / "store") == sorted(numbers[0] | numbers[1])
     is_whole(here / "store", registry)

@@ -120,16 +120,30 @@ def test_an_exposure_that_fails_fails_the_set_and_nothing_that_needs_it_is_certi
     assert f"biases {position}/12" in report.stages[0].reason
     assert report.stages[1].status is Status.SKIPPED
     assert certified(root, registry) == []
-    again = night(SHORT, set=at(root, "limits.answer=60 s"))
+    again = night(MADE, set=at(root, "limits.answer=60 s"))  # the store is as good as it was
     assert again.report.exit_code == 0, [step.reason for step in again.report.steps if step.reason]
-    assert certified(root, registry) == ["bias", "dark"]
+    assert certified(root, registry) == ["bias"]
 
 
 def test_a_late_exposure_within_the_limit_is_taken(night: Callable, tmp_path: Path) -> None:
     fault = "{what: late, delay: 0.6 s, sequence: biases, exposures: 3}"
     settings = at(tmp_path / "store", "limits.answer=30 s")
-    assert night(faulty(SHORT, fault), set=settings).report.exit_code == 0
+    assert night(faulty(MADE, fault), set=settings).report.exit_code == 0
 
+
+FLATS = """\
+latcal: 1
+title: Flats with a fault, with the bias and the dark of the reference
+instrument: bench
+camera: {use: simulated, seed: 7, first: 100}
+store: {use: folder, root: x}
+executor: {use: serial}
+sequences:
+  flats: {image: flat, exposures: 14 x 5 s, discard: 1, filter: r, grating: empty}
+stages:
+  - {make: flat, frames: [flats], collections: [calib/day]}
+certify: {into: calib/lit, begin: 2026-11-04, end: 2026-11-05}
+"""
 
 LIT = [
     ("{what: lamp off, sequence: flats}", {"level"}),
@@ -140,39 +154,37 @@ LIT = [
 
 @pytest.mark.parametrize(("fault", "rules"), LIT)
 def test_flats_without_light_are_refused_by_their_level(
-    night: Callable, registry: Any, tmp_path: Path, fault: str, rules: set[str]
+    night: Callable, registry: Any, reference: Path, fault: str, rules: set[str]
 ) -> None:
-    root = tmp_path / "store"
-    report = night(faulty(DAY, fault), set=at(root, "limits.answer=60 s")).report
+    report = night(faulty(FLATS, fault), set=at(reference)).report
     assert report.exit_code == 1
-    verdict = report.stages[2].verdict
+    verdict = report.stages[0].verdict
     assert rules <= {tally.rule for tally in verdict.tallies if tally.decisive}
     level = next(tally for tally in verdict.tallies if tally.rule == "level")
     dark = [number for number in verdict.exposures if number in level.failed]
     assert level.failed == dict.fromkeys(dark, EVERY)
     assert dark[-1] == verdict.exposures[-1]
     assert len(dark) == (8 if "8 to 15" in fault else 14)
-    assert sorted(certified(root, registry)) == ["bias", "dark"]
+    assert sorted(certified(reference, registry)) == ["bias", "dark", "flat"]  # the reference, and no other
 
 
 def test_a_lamp_that_drifts_by_10_per_cent_is_refused_with_all_its_exposures(
-    night: Callable, registry: Any, tmp_path: Path
+    night: Callable, registry: Any, reference: Path
 ) -> None:
-    root = tmp_path / "store"
     fault = "{what: lamp drift, drift: 10 %, sequence: flats, exposures: 2 to 15}"
-    report = night(faulty(DAY, fault), set=at(root, "limits.answer=60 s")).report
-    verdict = report.stages[2].verdict
+    report = night(faulty(FLATS, fault), set=at(reference)).report
+    verdict = report.stages[0].verdict
     tally = next(tally for tally in verdict.tallies if tally.rule == "lamp_drift")
     assert report.exit_code == 1
     assert list(tally.failed) == list(verdict.exposures)
     assert tally.decisive
-    assert certified(root, registry) == ["bias", "dark"]
+    assert sorted(certified(reference, registry)) == ["bias", "dark", "flat"]
 
 
 def test_a_lamp_that_drifts_is_refused_by_a_check_too(night: Callable, reference: Path) -> None:
     fault = "{what: lamp drift, drift: -12 %, sequence: flats, exposures: 2 to 11}"
-    report = night(faulty(CHECKED, fault), set=at(reference)).report
-    verdict = report.stages[2].verdict
+    report = night(faulty(without(CHECKED, "biases", "darks"), fault), set=at(reference)).report
+    verdict = report.stages[0].verdict
     assert report.exit_code == 1
     ratio = next(tally for tally in verdict.tallies if tally.rule == "level_ratio")
     # 5 % under the reference, the lamp itself being 0.3 % brighter by then: from the sixth exposure on
@@ -205,13 +217,13 @@ def test_a_light_leak_is_refused_by_a_check_in_every_exposure(night: Callable, r
 
 @pytest.fixture(scope="module")
 def whole_bench(tmp_path_factory: pytest.TempPathFactory, registry: Any) -> Path:
-    """Give a store with a bias and a dark of all 16 amplifiers in calib/day, of 20 exposures each: read only."""
+    """Give a store with a bias of all 16 amplifiers in calib/day, of 20 exposures: read only."""
     from latcal.engine.planning import plan
     from latcal.engine.running import run
 
     root = tmp_path_factory.mktemp("bench") / "store"
-    sizes = ["sequences.biases.exposures=20 x 0 s", "sequences.darks.exposures=20 x 30 s"]
-    recipe = read(SHORT, "bench.yaml", registry, settings=[f"store.root={root}", "limits.answer=60 s", *sizes])
+    settings = [f"store.root={root}", "limits.answer=60 s", "sequences.biases.exposures=20 x 0 s"]
+    recipe = read(MADE, "bench.yaml", registry, settings=settings)
     assert run(plan(recipe, registry), registry).exit_code == 0
     return root
 
@@ -248,11 +260,12 @@ def test_a_first_frame_that_was_not_discarded_is_named(
     assert settled <= {finding.amplifier for finding in verdict.findings if finding.rule == "mean"}
 
 
-def test_a_clean_day_is_accepted_without_a_name(night: Callable, whole_bench: Path) -> None:
-    report = night(without(CHECKED, "flats"), set=[f"store.root={whole_bench}"]).report
-    assert report.exit_code == 0
-    for stage in report.stages:
-        assert not {tally.rule for tally in stage.verdict.tallies if tally.failed} - {"cr_noise"}
+def test_a_clean_day_is_accepted_without_a_name(night: Callable, reference: Path, whole_bench: Path) -> None:
+    for text, settings in ((without(CHECKED, "flats"), at(reference)), (LOOKED_AT, [f"store.root={whole_bench}"])):
+        report = night(text, set=settings).report
+        assert report.exit_code == 0
+        for stage in report.stages:
+            assert not {tally.rule for tally in stage.verdict.tallies if tally.failed} - {"cr_noise"}
 
 
 @pytest.mark.parametrize(
@@ -278,5 +291,5 @@ def test_a_fault_of_what_is_kept_stops_nothing(night: Callable, tmp_path: Path) 
 
 def test_a_run_says_which_faults_were_asked_for(night: Callable, reference: Path) -> None:
     fault = "{what: light leak, rate: 1 electron/s, sequence: darks, exposures: 2}"
-    notes = night(faulty(CHECKED, fault), set=at(reference)).report.notes
+    notes = night(faulty(without(CHECKED, "biases", "flats"), fault), set=at(reference)).report.notes
     assert "the simulated camera has a fault on command: light leak 1.0 electron / s, darks 2" in notes

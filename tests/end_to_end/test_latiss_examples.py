@@ -1,4 +1,4 @@
-"""The examples of the LATISS page, on the bench: each comes to the end that its comment tells."""
+"""The examples of the LATISS page, on the bench or its corner: each comes to the end that its comment tells."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from corner import CORNER, EVERY
 
 import latcal
 from latcal.cli import main
-from latcal.model.validity import instant
 from latcal.plugin.registry import Registry
 
 EXAMPLES = Path(__file__).parents[2] / "recipes" / "latiss"
-ON_BENCH = ("--set", "instrument=bench", "--set", "executor={use: serial}")
+SERIAL = ("--set", "executor={use: serial}")
+ON_BENCH = ("--set", "instrument=bench", *SERIAL)
+ON_CORNER = ("--set", f"instrument={CORNER}", *SERIAL)
+
+
+def threshold(*kinds: str) -> tuple[str, ...]:
+    """Let an exposure fail where both amplifiers of the corner do: of 16, eight must."""
+    key = "config.number_verification_tests_threshold"
+    return tuple(word for kind in kinds for word in ("--set", f"{key}_{kind}={EVERY}"))
+
+
+ALL = threshold("bias", "dark", "flat")
 IN_RED = ("--set", "config.filter=r")
 
 
@@ -23,13 +34,16 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
-def example(name: str, *settings: str, command: str = "recipe") -> Result:
-    return run(command, str(EXAMPLES / f"{name}.yaml"), *ON_BENCH, *settings)
+def example(name: str, *settings: str, command: str = "recipe", on: tuple[str, ...] = ON_CORNER) -> Result:
+    return run(command, str(EXAMPLES / f"{name}.yaml"), *on, *settings)
 
 
 def seconds(planned: str) -> float:
     """Read a time: ``2 min 15 s``."""
     return sum(float(n) * {"h": 3600, "min": 60, "s": 1}[unit] for n, unit in re.findall(r"(\d+) (h|min|s)\b", planned))
+
+
+READOUT_S = 2.0  # of the bench and its corner
 
 
 def clocks(done: Result, registry: Registry) -> tuple[float, float]:
@@ -41,16 +55,13 @@ def clocks(done: Result, registry: Registry) -> tuple[float, float]:
     return seconds(planned), float((last.begin - first.begin).to_value("s")) + last.time_s + READOUT_S
 
 
-READOUT_S = 2.0  # of the bench
-
-
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a folder whose store has the references."""
     folder = tmp_path_factory.mktemp("latiss")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert example("reference").exit_code == 0
+        assert example("reference", *ALL).exit_code == 0
         yield folder
 
 
@@ -62,7 +73,7 @@ def test_there_is_an_example_for_each_of_the_page() -> None:
 
 
 def test_the_daily_default_is_verified_against_the_references_and_tells_the_gains(night: Path, registry: Registry) -> None:
-    done = example("daily")
+    done = example("daily", *ALL)
     planned, took = clocks(done, registry)
     assert planned == pytest.approx(took, abs=1.0)  # it is told in whole seconds
     assert done.exit_code == 0, done.output
@@ -70,7 +81,7 @@ def test_the_daily_default_is_verified_against_the_references_and_tells_the_gain
         assert f"{kind} calibration passed " in done.output
     gains = done.output.split("Estimated from each pair of flats, by its first exposure, detector and amplifier:")[1]
     assert gains.count("\tExposure ID: ") == 10
-    assert gains.count("\t \t S00 C") == 10 * 16
+    assert gains.count("\t \t S00 C") == 10 * EVERY
     assert "nothing is certified" in done.output
 
 
@@ -78,7 +89,7 @@ FEWER = [word for key in ("n_bias", "n_dark", "n_flat") for word in ("--set", f"
 """For what differs from the daily default in times alone."""
 
 
-@pytest.mark.parametrize(("name", "settings"), [("exposure_times", FEWER), ("numbers_and_times", ()), ("quick_gain", ())])
+@pytest.mark.parametrize(("name", "settings"), [("exposure_times", (*FEWER, *ALL)), ("numbers_and_times", ALL), ("quick_gain", ())])
 def test_an_example_of_external_verification_comes_to_its_end_and_certifies_nothing(
     name: str, settings: tuple[str, ...], night: Path, registry: Registry
 ) -> None:
@@ -97,64 +108,24 @@ def test_the_time_that_is_planned_has_the_waits_between_exposures(night: Path, r
     assert planned == pytest.approx(took, abs=1.0)
 
 
-BRIGHT = ("--set", "camera={use: simulated, seed: 7, first: 80, lamp: 45000 electron/s}")
-"""So that flats of 0.1 to 1.6 s reach 72000 electrons. With the lamp of the other examples they reach 3200: the sensor of LATISS
-has pixels enough to tell the brighter-fatter effect of those, the bench has not."""
-
-
-def test_a_curve_and_defects_are_measured_and_not_certified_without_generation(night: Path, registry: Registry) -> None:
-    first = "u/czw/DM-28920/calib.20210720"  # the first of the collections that the example names
-    few = ["config.n_bias=20", "config.exp_times_dark=30", "config.n_dark=20", "config.n_flat=30", "config.exp_times_flat=1.8"]
-    of_old = [word for one in (*few, f"config.calib_collection={first}") for word in ("--set", one)]
-    assert example("reference", *BRIGHT, *of_old).exit_code == 0
-    before = run("products").output
-    done = example("ptc_and_defects", *BRIGHT)
-    assert done.exit_code == 0, done.output
-    assert re.search(rf"^uses flat of detector 0 \w+ from {first}$", done.output, re.M)
-    assert re.search(r"^uses bias of detector 0 \w+ from LATISS/calib$", done.output, re.M)
-    planned, took = clocks(done, registry)
-    assert planned == pytest.approx(took, abs=1.0)
-    for kind in ("BIAS", "DARK", "FLAT", "DEFECTS", "PTC", "GAIN"):
-        assert f"{kind} calibration passed " in done.output
-    assert "so calib_collection and certify_calib_begin_date and certify_calib_end_date say nothing here" in done.output
-    assert run("products").output == before
-
-
 def test_internal_verification_certifies_for_one_day_and_refuses_the_same_again_before_it_begins(night: Path) -> None:
-    done = example("internal")
+    done = example("internal", *ALL)
     assert done.exit_code == 0, done.output
-    assert "note: what is certified into LATISS/calib/daily/calib.2022NOV04.1 holds 2022-11-04 to 2022-11-05, which " in done.output
     into = "LATISS/calib/daily/calib.2022NOV04.1"
+    assert f"note: what is certified into {into} holds 2022-11-04 to 2022-11-05, which " in done.output
     assert done.output.count(f"into {into}, 2022-11-04 to 2022-11-05") >= 3
     for kind in ("BIAS", "DARK", "FLAT"):
         assert f"{kind} calibration passed " in done.output
-    again = example("internal")
+    again = example("internal", *ALL)
     assert again.exit_code == 4
     assert f"config.calib_collection: {into}: a bias for detector 0 is already valid" in again.stderr
     assert f"certify into another collection: --set config.calib_collection={into}.2, or another range" in again.stderr
     assert "2022-11-05" in again.stderr
-    assert example("internal", "--set", f"config.calib_collection={into}.2", command="plan").exit_code == 0
-
-
-def test_a_curve_and_defects_are_certified_with_the_calibrations_they_were_made_with(night: Path, registry: Registry) -> None:
-    path = EXAMPLES / "ptc.yaml"
-    settings = (*ON_BENCH[1::2], *IN_RED[1::2])
-    recipe = latcal.read(path.read_text("utf-8"), str(path), registry, settings=settings)
-    report = latcal.run(latcal.plan(recipe, registry), registry, now=lambda: instant("2022-11-04T20:00:00"))
-    assert report.exit_code == 0, report.stages
-    into, flat = "LATISS/calib/daily/calibs.2022NOV04.1", max(report.exposures.values())
-    with latcal.open_store("folder", registry, root="./store", instrument=registry.get("instrument", "bench").load()) as store:
-        read = {kind: store.get(store.find_exposure(kind, 0, flat, [into])) for kind in ("bias", "dark", "flat", "defects", "ptc")}
-        extract = store.get(store.of_exposure("cpPtcExtract", 0, flat - 1)).tables["amplifiers"]
-    assert all(read[kind].planes["image"].shape == (400, 640) for kind in ("bias", "dark", "flat"))
-    assert read["defects"].planes["mask"].any()
-    assert len(read["defects"].tables["defects"]["x0"].values) > 0
-    assert read["ptc"].tables["amplifiers"]["gain"].values[0] == pytest.approx(1.08, rel=0.1)
-    assert len(extract["gain"].values) == len(extract["noise"].values) == 16
+    assert example("internal", *ALL, "--set", f"config.calib_collection={into}.2", command="plan").exit_code == 0
 
 
 def test_three_images_fail_noise_and_say_so_in_the_words_of_the_page(night: Path) -> None:
-    done = example("three_images")
+    done = example("three_images", on=ON_BENCH)  # its counts are those of 16 amplifiers
     assert done.exit_code == 1, done.output
     lines = done.output.splitlines()
     assert "BIAS calibration failed verification and will not be certified." in lines
@@ -190,7 +161,7 @@ def test_references_that_are_missing_are_named_with_the_collections_before_anyth
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = example("daily", "--set", "config.input_collections_verify_dark=u/czw/DM-28920,LATISS/calib")
+    done = example("daily", *ALL, "--set", "config.input_collections_verify_dark=u/czw/DM-28920,LATISS/calib")
     assert done.exit_code == 4
     lines = done.stderr.splitlines()
     assert any("no bias for detector 0" in line and "in LATISS/calib" in line for line in lines)
@@ -202,7 +173,7 @@ def test_references_that_are_missing_are_named_with_the_collections_before_anyth
 
 def test_a_set_with_a_frame_that_did_not_come_fails_unless_a_smallest_number_is_written(night: Path) -> None:
     fault = "camera.faults=[{what: never arrives, sequence: biases, exposures: 5}]"
-    lost = ("--set", "config.script_mode=BIAS", "--set", fault, "--set", "config.oods_timeout=3")
+    lost = (*threshold("bias"), "--set", "config.script_mode=BIAS", "--set", fault, "--set", "config.oods_timeout=3")
     done = example("daily", *lost)
     assert done.exit_code == 4, done.output
     assert "3 of 20 frames came, and 20 are wanted (missing: biases 5/21" in done.output
@@ -210,3 +181,63 @@ def test_a_set_with_a_frame_that_did_not_come_fails_unless_a_smallest_number_is_
     done = example("daily", *lost, "--set", "config.at_least_bias=15")
     assert "biases 5/21" in done.output
     assert "BIAS calibration passed " in done.output
+
+
+LAMP = "camera={use: simulated, seed: 7, first: %d, lamp: 45000 electron/s}"
+"""So bright that flats of 0.1 to 1.6 s reach 72000 electrons. With the lamp of the other examples they reach 3200: the sensor of
+LATISS has pixels enough to tell the brighter-fatter effect of those, the bench has not."""
+
+REFERENCE = ("calib_collection=LATISS/calib", "certify_calib_begin_date=2020-01-01", "certify_calib_end_date=2050-01-01")
+"""What makes new calibrations those that others are verified against."""
+
+SHORTER = "exp_times_flat=[0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0, 1.2, 1.2, 1.4, 1.4]"
+"""The flats of the example in that light: of the same levels."""
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Result]]:
+    """Give a folder whose store has a curve and defects of the whole bench: of its corner an edge is too large a part."""
+    folder = tmp_path_factory.mktemp("curves")
+    settings = (LAMP % 80, *(f"config.{key}" for key in (*REFERENCE, SHORTER)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = example("ptc", *IN_RED, *(word for setting in settings for word in ("--set", setting)), on=ON_BENCH)
+        assert done.exit_code == 0, done.output
+        yield folder, done
+
+
+def test_a_curve_and_defects_are_certified_and_read_back_for_an_exposure_as_the_page_does(
+    curves: tuple[Path, Result], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, done = curves
+    monkeypatch.chdir(folder)
+    planned, took = clocks(done, registry)
+    assert planned == pytest.approx(took, abs=1.0)
+    flat = int(re.search(r"flats: 15 exposures taken \(1 discarded\), \d+ to (\d+)", done.output)[1])
+    bench = registry.get("instrument", "bench").load()
+    with latcal.open_store("folder", registry, root="./store", instrument=bench) as store:
+        assert {one.ref.kind for one in store.list(collection="LATISS/calib")} == {"bias", "dark", "flat", "defects", "ptc"}
+        read = {kind: store.get(store.find_exposure(kind, 0, flat, ["LATISS/calib"])) for kind in ("bias", "dark", "flat", "defects", "ptc")}
+        pair = store.get(store.of_exposure("cpPtcExtract", 0, flat - 1)).tables["amplifiers"]
+    assert all(read[kind].planes["image"].shape == (400, 640) for kind in ("bias", "dark", "flat"))
+    assert read["defects"].planes["mask"].any()
+    assert len(read["defects"].tables["defects"]["x0"].values) > 0
+    gains = read["ptc"].tables["amplifiers"]["gain"].values
+    assert gains == pytest.approx(pair["gain"].values, rel=0.2)  # of one pair of a bench, and of seven
+    assert len(pair["noise"].values) == 16
+
+
+def test_a_curve_and_defects_are_measured_and_not_certified_without_generation(
+    curves: tuple[Path, Result], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(curves[0])
+    before = run("products").output
+    # the flats in the light of those they are verified against, with other noise
+    done = example("ptc_and_defects", *IN_RED, "--set", "config.grating=empty", "--set", LAMP % 300, on=ON_BENCH)
+    assert done.exit_code == 0, done.output
+    planned, took = clocks(done, registry)
+    assert planned == pytest.approx(took, abs=1.0)
+    for kind in ("BIAS", "DARK", "FLAT", "DEFECTS", "PTC", "GAIN"):
+        assert f"{kind} calibration passed " in done.output
+    assert "so calib_collection and certify_calib_begin_date and certify_calib_end_date say nothing here" in done.output
+    assert run("products").output == before
