@@ -55,14 +55,15 @@ def _dates(exposure: Exposure) -> Cards:
     begin = exposure.begin.tai
     end = begin + TimeDelta(exposure.dark_time_s, format="sec")
     yield "TIMESYS", "TAI", "of every date here"
-    for suffix, instant, comment in (
-        ("-OBS", begin, "begin of the exposure"),
-        ("-BEG", begin, "begin of the exposure"),
-        ("-END", end, "end of the exposure"),
-        ("", end, "when it was read out"),
+    first, last = ((_isot(instant), float(instant.mjd)) for instant in (begin, end))
+    for suffix, (date, day), comment in (
+        ("-OBS", first, "begin of the exposure"),
+        ("-BEG", first, "begin of the exposure"),
+        ("-END", last, "end of the exposure"),
+        ("", last, "when it was read out"),
     ):
-        yield f"DATE{suffix}", _isot(instant), comment
-        yield f"MJD{suffix}", float(instant.mjd), "[d] the same"
+        yield f"DATE{suffix}", date, comment
+        yield f"MJD{suffix}", day, "[d] the same"
 
 
 def _isot(instant: Time) -> str:

@@ -37,5 +37,9 @@ def mean_variance(kernel: Wide, size: int) -> float:
     """Give the mean variance of smoothed values of variance 1, reflected ends included."""
     inner = float(kernel @ kernel)
     few = min(size, 2 * kernel.size)
-    response = np.array([smoothed(row, kernel) for row in np.eye(few)])
+    line = np.arange(few)
+    source = np.pad(line, kernel.size // 2, mode="symmetric")
+    response = np.zeros((few, few))  # what each smoothed value has of each value: all lines at once, tap by tap
+    for tap, weight in enumerate(kernel):
+        response[line, source[tap : tap + few]] += weight
     return inner + (float((response**2).sum()) - few * inner) / size
