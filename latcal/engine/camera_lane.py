@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping
 from functools import partial
 from queue import Empty, Full, Queue
 
-from attrs import define
+from attrs import Factory, define, field
 
 from latcal.engine import arrival
 from latcal.engine.asking import Asked
+from latcal.engine.ingesting import Ingestion, Offered
 from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
@@ -55,6 +57,11 @@ class CameraLane:
     queue: Queue[tuple[Take, tuple[Frame, ...]] | None]
     begun: set[str]
     solved: dict[tuple[str, str], float]
+    ingestion: Ingestion = field(init=False, default=Factory(lambda lane: lane.ingesting(), takes_self=True))
+
+    def ingesting(self) -> Ingestion:
+        """Give what is to bring its exposures into the store."""
+        return Ingestion(self.store, self.camera.limits, self.ledger.stop)
 
     def expose(self) -> None:
         """Do every Take of the plan in order, then tell the writer that there is no more."""
@@ -90,6 +97,7 @@ class CameraLane:
             return
         exposure = frames[0].exposure
         ledger.exposures[take.id] = exposure
+        self.ingestion.exposed(take)
         ledger.emit(Exposed(take.id, exposure.id, exposure.time_s, exposure.setup, ledger.elapsed))
         self._pass((take, frames))
 
@@ -177,37 +185,57 @@ class CameraLane:
         return solving.Probe(self.ledger.exposures[step.id].time_s, statistics.median(levels))
 
     def write(self) -> None:
-        """Store and prepare each exposure as it comes, until there is no more."""
-        while (item := self._next()) is not None:
-            take, frames = item
-            try:
-                self._ingest(take, frames)
-            except LatcalError as error:
-                self._fail(take, error)
+        """Store and prepare each exposure as it comes, until there is no more; none waits for one that is late."""
+        late: list[Offered] = []
+        more = True
+        while (more or late) and not self.ledger.broken:
+            if more and len(late) < BEHIND:
+                try:
+                    item = self.queue.get(timeout=POLL_S)
+                except Empty:
+                    pass
+                else:
+                    more = item is not None
+                    late += [] if item is None else self._offer(*item)
+            else:
+                self.ingestion.wait(late[0], POLL_S)
+            late = [offered for offered in late if not self._ended(offered)]
+        self.ingestion.end()
 
-    def _next(self) -> tuple[Take, tuple[Frame, ...]] | None:
-        while not self.ledger.broken:
-            try:
-                return self.queue.get(timeout=POLL_S)
-            except Empty:
-                continue
-        return None
+    def _offer(self, take: Take, frames: tuple[Frame, ...]) -> list[Offered]:
+        """Let an exposure be stored, if its files can be read back."""
+        try:
+            for frame in frames:
+                arrival.check_file(frame)
+        except LatcalError as error:
+            self._fail(take, error)
+            return []
+        return [Offered(take, frames)]
 
-    def _ingest(self, take: Take, frames: tuple[Frame, ...]) -> None:
-        ledger = self.ledger
+    def _ended(self, offered: Offered) -> bool:
+        """Prepare an exposure that is in the store, or let it fail; False while it is waited for."""
+        try:
+            stored = self.ingestion.stored(offered)
+            if stored is None:
+                return False
+            self._arrived(offered.take, stored)
+        except LatcalError as error:
+            self._fail(offered.take, error)
+        return True
+
+    def _arrived(self, take: Take, frames: tuple[Frame, ...]) -> None:
+        ledger, began = self.ledger, time.monotonic()
         wanted = self._preparations(take)
-        sums, levels, prepared = {}, {}, {}
+        levels, prepared = {}, {}
+        sums = {frame.detector.name: frame.checksum for frame in frames}
         for frame in frames:
-            arrival.check_file(frame)
-        for frame in frames:
-            stored = self.store.ingest(frame)
-            sums[frame.detector.name] = stored.checksum
             for preparation in wanted:
-                parts = prepare(stored, preparation, ledger.scratch)
+                parts = prepare(frame, preparation, ledger.scratch)
                 prepared[take.id, frame.detector.id, preparation] = parts
                 levels[frame.detector.name] = next(iter(parts.values())).detector_level
             if wanted:
                 self._note_numbers(take, frame, parts)
+        self.ingestion.prepared(began)
         with ledger.changing():
             ledger.prepared.update(prepared)
             ledger.checksums[take.id] = sums
@@ -227,3 +255,4 @@ class CameraLane:
         if take.discarded:
             return ()
         return tuple(dict.fromkeys(planned.preparation for planned in self._users(take)))
+

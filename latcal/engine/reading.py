@@ -182,7 +182,7 @@ def _meaning(
 def _limits(shape: LimitsShape | None) -> TimeLimits:
     if shape is None:
         return TimeLimits()
-    return TimeLimits(float(shape.answer.to_value("s")), float(shape.abort.to_value("s")))
+    return TimeLimits(*(float(limit.to_value("s")) for limit in (shape.answer, shape.abort, shape.ingest)))
 
 
 def _check_instrument(problems: Problems, registry: Registry, name: str) -> None:

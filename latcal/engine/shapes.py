@@ -21,7 +21,7 @@ from latcal.engine.phrases import (
 from latcal.model.exposures import Exposures
 from latcal.model.options import option
 from latcal.model.quantities import format_quantity
-from latcal.model.recipe import ABORT_S, ANSWER_S
+from latcal.model.recipe import ABORT_S, ANSWER_S, INGEST_S
 from latcal.model.verdicts import MAJORITY
 
 if TYPE_CHECKING:  # astropy is imported when the first quantity is read
@@ -91,7 +91,7 @@ def _no_less(_: Any, __: Any, value: Quantity | None) -> None:
 
 @frozen
 class LimitsShape:
-    """How long a camera is waited for, as written."""
+    """How long a camera and a store are waited for, as written."""
 
     answer: Quantity = option(
         f"{ANSWER_S:g} s",
@@ -104,6 +104,12 @@ class LimitsShape:
         unit="s",
         validator=_a_while,
         help="After it was told to abort or to close; then the camera is given up.",
+    )
+    ingest: Quantity = option(
+        f"{INGEST_S:g} s",
+        unit="s",
+        validator=_a_while,
+        help="After the last exposure of a sequence, until all its frames are in the store.",
     )
 
 
@@ -198,7 +204,7 @@ class RecipeShape:
     store: Mapping[str, Any] = option(MappingProxyType({}), help="Where frames, products and reports are kept.")
     executor: Mapping[str, Any] | None = option(None, help="What builds and verifies; left out: by sensor size.")
     report: tuple[Mapping[str, Any], ...] = option((), help="Who hears of the run.")
-    limits: LimitsShape | None = option(None, help="How long the camera is waited for.")
+    limits: LimitsShape | None = option(None, help="How long camera and store are waited for.")
     labels: Mapping[str, str] = option(MappingProxyType({}), help="Words kept with every exposure.")
     sequences: Mapping[Named, SequenceShape] = option(MappingProxyType({}), help="Exposures to take, by name.")
     stages: tuple[StageShape, ...] = option((), help="What to make, check and measure, in order.")

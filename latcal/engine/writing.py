@@ -111,6 +111,7 @@ def _limits(limits: TimeLimits) -> dict[str, str]:
     found = {
         "answer": (limits.answer_s, usual.answer_s),
         "abort": (limits.abort_s, usual.abort_s),
+        "ingest": (limits.ingest_s, usual.ingest_s),
     }
     return {key: f"{number_text(seconds)} s" for key, (seconds, default) in found.items() if seconds != default}
 

@@ -15,9 +15,12 @@ from latcal.model.verdicts import Acceptance
 
 VERBS = ("make", "check", "measure")
 ANSWER_S = 120.0
-"""How long the frames of an exposure are waited for [s]: as long as the LATISS procedure waits (its `oods_timeout`)."""
+"""How long the frames of an exposure are waited for [s]; our choice, that of `INGEST_S`."""
 ABORT_S = 30.0
 """How long a camera that was told to abort, or to close, is waited for [s]; our choice."""
+INGEST_S = 120.0
+"""How long frames may take to be in the store after the last exposure of their sequence [s]: the `oods_timeout` of the
+LATISS procedure's page."""
 Path = tuple[str | int, ...]
 Occupied: TypeAlias = Literal["refuse", "keep"]
 
@@ -83,7 +86,7 @@ class Sequence:
 
 @frozen
 class TimeLimits:
-    """How long a camera is waited for.
+    """How long a camera and a store are waited for.
 
     Parameters
     ----------
@@ -92,10 +95,13 @@ class TimeLimits:
         any other question.
     abort_s : float [s]
         After it was told to abort, or to close.
+    ingest_s : float [s]
+        After the last exposure of a sequence, until all its frames are in the store.
     """
 
     answer_s: float = ANSWER_S
     abort_s: float = ABORT_S
+    ingest_s: float = INGEST_S
 
 
 @frozen

@@ -143,6 +143,8 @@ class Store(Protocol):
     def ingest(self, frame: Frame) -> Frame:
         """Keep a raw frame, and give it back with its path and checksum; waits if the data system is slow.
 
+        If it waits longer than a part of `limits.ingest`, it is called for the next frames in another thread.
+
         Raises `StoreError`, and keeps nothing, if the frame is a file that cannot be read back.
         """
 

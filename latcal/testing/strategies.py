@@ -139,7 +139,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         stages=tuple(draw(staged)),
         executor=draw(st.sampled_from([None, Use("abacus", Nothing())])),
         report=draw(st.sampled_from([(), (Use("bell", Nothing()), Use("bell", Nothing()))])),
-        limits=draw(st.builds(TimeLimits, st.floats(1e-3, 1e6), st.floats(1e-3, 1e6))),
+        limits=draw(st.builds(TimeLimits, *[st.floats(1e-3, 1e6)] * 3)),
         labels=draw(st.dictionaries(texts, texts, max_size=3)),
         rules=draw(st.dictionaries(st.sampled_from(["sky", "cloud"]), rules(), max_size=2)),
         accept=draw(acceptances()),
