@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, run: str, reporter: str, store: str, without: tuple[str, ...]) -> None:
     """Print an old run again, as the console did, or as another reporter would have.
 
-    From the file of the jsonl reporter, or from a store by the name of the run.
+    From the file of the jsonl reporter, or from a store by the name of the run, or of its collection u/latcal/RUN.
 
     The exit code is that of the run.
     """
     from latcal.builtin.reporters.console import lines
     from latcal.engine.opening import tell_again
     from latcal.model.report import fold
+    from latcal.plugin.lookup import run_named
 
     if without:
         load(without)  # it may name what is not there
@@ -39,7 +40,7 @@ def command(ctx: click.Context, run: str, reporter: str, store: str, without: tu
     else:
         name = "events.jsonl"
         with opened_store(store, load(without)) as opened:
-            text = opened.read_report(run, name)
+            text = opened.read_report(run_named(run), name)
     if not text:
         raise StoreError(f"{run}: is empty, so there is no run to print")
     told = tuple(parsed(text, name))

@@ -17,6 +17,7 @@ from latcal.plugin.carrying import packed
 from latcal.plugin.contracts import Promised
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.inputs import Light
+from latcal.plugin.lookup import is_of_runs
 from latcal.plugin.protocols import CameraDescription, Task
 from latcal.plugin.registry import Registry
 
@@ -41,12 +42,22 @@ def before(
             yield _at(
                 recipe, "sequences", sequence.name, what=what, hint="name it in the frames of a stage, or remove it"
             )
+    yield from _destinations(recipe)
     used = {stage.kind for stage in recipe.stages}
     for kind in sorted(set(recipe.rules) - used):
         what = f"no stage makes, checks or measures {kind}"
         yield _at(recipe, "rules", kind, what=what, hint=f"remove them, or write a stage for {kind}")
     for index, stage in enumerate(recipe.stages):
         yield from _stage(recipe, registry, instrument, camera, index, stage)
+
+
+def _destinations(recipe: Recipe) -> Iterator[Problem]:
+    """Refuse to certify into what is kept for the collections of runs."""
+    stages = ((("stages", index, "certify"), stage.certify) for index, stage in enumerate(recipe.stages))
+    for path, certificate in ((("certify",), recipe.certify), *stages):
+        if certificate is not None and is_of_runs(certificate.into):
+            what = f"{certificate.into!r} is kept for what runs built, certified or not"
+            yield _at(recipe, *path, "into", what=what, hint="name another collection, such as 'calib/daily'")
 
 
 def _sequence(

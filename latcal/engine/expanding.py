@@ -25,8 +25,8 @@ from latcal.plugin.registry import Registry
 BESIDE = ("instrument", "camera", "store", "executor", "report")
 """Keys that a person may write beside ``procedure``, each in place of what the procedure gives."""
 
-FALLBACK = "folder"
-"""The kind of store that lies at a path which no other kind recognises."""
+PLACE = frozenset({"at", "otherwise"})
+"""Keys of a store that is named by its place only."""
 
 
 @frozen
@@ -91,7 +91,9 @@ def expand(tree: Tree, registry: Registry, folder: str) -> Expanded:
         raise RecipeError(_located(tree, problem) for problem in error.problems) from None
     expansion = given if isinstance(given, Expansion) else Expansion(given)
     beside = {key: tree.value[key] for key in BESIDE if tree.value.get(key) is not None}
-    return _placed(tree, _plain(named, expansion.recipe, beside, registry), expansion, frozenset(beside))
+    if "store" not in beside:
+        expansion = _with_store(expansion, tree, registry)
+    return _placed(tree, _plain(named, expansion.recipe, beside), expansion, frozenset(beside))
 
 
 def _below_config(tree: Tree, registry: Registry, problem: Problem) -> Problem:
@@ -122,12 +124,11 @@ def _located(tree: Tree, problem: Problem) -> Problem:
     return problem if problem.where else evolve(problem, where=tree.value_at(_path(problem.path)))
 
 
-def _plain(named: Named, given: Any, beside: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+def _plain(named: Named, given: Any, beside: Mapping[str, Any]) -> dict[str, Any]:
     """Give the plain values of what a procedure gave, as they would be in a file, with what stands beside it."""
     try:
         if isinstance(given, Mapping) and "procedure" not in given:
-            store = _store(given.get("store"), registry)
-            plain: dict[str, Any] = unstructure({**given, **({"store": store} if store else {}), **beside})
+            plain: dict[str, Any] = unstructure({**given, **beside})
             return plain
     except TypeError as error:
         cause: TypeError | None = error
@@ -137,16 +138,28 @@ def _plain(named: Named, given: Any, beside: Mapping[str, Any], registry: Regist
     raise PluginError(what) from cause
 
 
-def _store(given: Any, registry: Registry) -> Any:
-    """Choose the store that lies at a path: of the kind that recognises it."""
-    if not (isinstance(given, Mapping) and set(given) == {"at"}):
-        return given
+def _with_store(expansion: Expansion, tree: Tree, registry: Registry) -> Expansion:
+    """Choose the store that lies at a path: of the kind that recognises it, or the one that is named otherwise.
+
+    Raises
+    ------
+    RecipeError
+        If none recognises it and no other is named.
+    """
+    given = expansion.recipe.get("store") if isinstance(expansion.recipe, Mapping) else None
+    if not (isinstance(given, Mapping) and "at" in given and set(given) <= PLACE):
+        return expansion
     root = str(given["at"])
     kinds = [registry.named("store", name) for name in registry.names("store")]
     mine = [named.declaration.name for named in kinds if registry.ask(named, "recognises", File(root))]
     if len(mine) > 1:
         raise PluginError(f"{root} is recognised by several kinds of store: {', '.join(mine)} (write store: beside)")
-    return {"use": mine[0] if mine else FALLBACK, "root": root}
+    if not mine and "otherwise" not in given:
+        what = f"no kind of store recognises {root!r}{registry.omission}"
+        hint = "install the plugin that reads it, or write 'store:' beside 'procedure:'"
+        raise RecipeError([_located(tree, Problem(what, hint, path=expansion.origins.get("store", "procedure")))])
+    store = {"use": mine[0] if mine else given["otherwise"], "root": root}
+    return evolve(expansion, recipe={**expansion.recipe, "store": store})
 
 
 def _placed(tree: Tree, plain: dict[str, Any], expansion: Expansion, beside: frozenset[str]) -> Expanded:

@@ -129,8 +129,9 @@ class Expansion:
     Parameters
     ----------
     recipe : mapping
-        As a recipe file would write it. ``store: {at: PATH}`` is the store that lies there: of the kind that recognises
-        the path, or else a folder.
+        As a recipe file would write it. ``store: {at: PATH, otherwise: KIND}`` is the store that lies there: of the kind
+        that recognises the path, or else of the other, which is given the option ``root``; without ``otherwise``, a path
+        that no kind recognises is a fault of the recipe.
     origins : mapping of str to str
         Of keys of the recipe and all below, the key that a person writes: ``{"certify.into": "config.collection"}``.
         What is wrong with them is said there.

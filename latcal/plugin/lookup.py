@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from astropy.time import Time
+from attrs import evolve
 
 from latcal.errors import ProductNotFound, StoreError, ValidityOverlap
 from latcal.formats import records
 from latcal.model.frames import Exposure, Setup
 from latcal.model.numbering import EXPOSURES_PER_DAY, exposure_id
-from latcal.model.products import ProductRef
+from latcal.model.products import Product, ProductRef
 from latcal.model.validity import ValidityRange, stamp
 from latcal.plugin.protocols import Certification
 
@@ -28,6 +29,34 @@ def run_collection(run: str) -> str:
 def run_of(collection: str) -> str:
     """Give the run whose collection that is; an empty text if it is none of a run."""
     return collection.removeprefix(_RUNS) if collection.startswith(_RUNS) else ""
+
+
+def is_of_runs(collection: str) -> bool:
+    """Tell whether a name is kept for the collections of runs: nobody certifies into it."""
+    return f"{collection}/".startswith(_RUNS)
+
+
+def run_named(name: str) -> str:
+    """Give the run that is named by itself, or by its collection."""
+    return run_of(name) or name
+
+
+def built(refs: Iterable[ProductRef], collection: str) -> list[Certification]:
+    """Give what a run built as a store lists it in the run's collection: valid at any time, and not certified."""
+    found = (Certification(evolve(ref, collection=collection), collection, ValidityRange(None, None)) for ref in refs)
+    return sorted(found, key=lambda one: (*order(one), one.ref.exposure or 0, one.ref.id))
+
+
+def is_certified(one: Certification) -> bool:
+    """Tell whether an entry of a store's list is certified, and not only built by a run."""
+    return not is_of_runs(one.collection)
+
+
+def exposures_of(product: Product) -> tuple[int, ...]:
+    """Give the exposures to which a product belongs: its own, and those that are in a pair with it; none of a set."""
+    if product.exposure is None:
+        return ()
+    return tuple(dict.fromkeys((product.exposure, *product.provenance.exposures)))
 
 
 def the_one_built(refs: Iterable[ProductRef], kind: str, detector: int, fits: Callable[[Setup], bool]) -> ProductRef | None:
@@ -109,8 +138,8 @@ def not_found(kind: str, detector: int, what: str, at: Time, collections: Iterab
 def not_of_exposure(kind: str, detector: int, exposure: int) -> ProductNotFound:
     """Make the error of an exposure that no product of a kind belongs to."""
     return ProductNotFound(
-        f"no {kind} for detector {detector} belongs to exposure {exposure} (that of a pair belongs to its first; what "
-        f"is certified for an exposure is found in collections)"
+        f"no {kind} for detector {detector} belongs to exposure {exposure} (what is certified for an exposure is found "
+        f"in collections)"
     )
 
 

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from latcal.formats.products import reference
 from latcal.formats.raw import write_raw
-from latcal.plugin import Column, Product, ProductNotFound, Setup, Store, StoreError
+from latcal.plugin import Column, Product, ProductNotFound, Setup, Store, StoreError, ValidityRange
 from latcal.plugin.lookup import run_collection
 from latcal.testing import samples
 from latcal.testing.certificates import NIGHT, NOON, CertificateBehaviour
@@ -264,6 +264,17 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
         assert store.of_exposure("gain", 0, exposure) == newest
         assert [store.of_exposure(one.kind, one.detector, one.exposure or 0) for one in apart] == apart
 
+    def test_the_product_of_a_pair_belongs_to_both_of_its_exposures_and_that_of_a_set_to_none(self, store: Store) -> None:
+        """Those that its provenance names, if it has one of its own."""
+        first, second, third = 2022110400001, 2022110400002, 2022110400003
+        pair = store.put(_of_exposure("gain", 0, first, second), "run-1")
+        whole = samples.product("gain")
+        provenance = evolve(whole.provenance, exposures={third: "", first: ""})
+        store.put(evolve(whole, provenance=provenance), "run-2")
+        assert [store.of_exposure("gain", 0, exposure) for exposure in (first, second)] == [pair, pair]
+        with pytest.raises(ProductNotFound, match=f"no gain for detector 0 .*{third}"):
+            store.of_exposure("gain", 0, third)
+
     def test_a_kind_of_which_no_product_belongs_to_an_exposure_is_named(self, store: Store) -> None:
         """With the detector and the exposure."""
         store.put(_of_exposure("gain", 0, 2022110400001), "run-1")
@@ -281,6 +292,21 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
         assert store.find("bias", 0, built.setup, NOON, [run_collection("run-3"), "calib"]) == other
         with pytest.raises(ProductNotFound, match="no bias for detector 1 "):
             store.find("bias", 1, built.setup, NOON, [run_collection("run-1")])
+
+    def test_what_a_run_built_is_listed_in_the_collection_of_the_run_and_nowhere_else(self, store: Store) -> None:
+        """Valid at any time, certified at none; what is certified stays listed in its own collection alone."""
+        mine = [store.put(one, "run-1") for one in (samples.product("dark"), samples.product(), _of_exposure("gain", 0, 2022110400001))]
+        store.put(samples.product(), "run-2")
+        store.certify([mine[1]], "calib", NIGHT)
+        collection = run_collection("run-1")
+        listed = list(store.list(collection=collection))
+        assert [one.ref.kind for one in listed] == ["bias", "dark", "gain"]
+        assert {one.ref.id for one in listed} == {ref.id for ref in mine}
+        assert {(one.collection, one.ref.collection, one.certified) for one in listed} == {(collection, collection, "")}
+        assert all(one.valid == ValidityRange(None, None) for one in listed)
+        assert [one.ref.kind for one in store.list("dark", collection)] == ["dark"]
+        assert [one.collection for one in store.list()] == ["calib"]
+        assert list(store.list(collection=run_collection("run-3"))) == []
 
     def test_two_products_of_one_kind_that_a_run_built_are_not_chosen_from(self, store: Store) -> None:
         """Which one is meant is not guessed."""
@@ -339,8 +365,10 @@ class StoreSuite(CertificateBehaviour, RivalBehaviour):
             store.read_report("run-1", "night.jsonl")
 
 
-def _of_exposure(kind: str, detector: int, exposure: int, *, seed: int = 0) -> Product:
-    return evolve(samples.product(kind, detector, seed=seed), exposure=exposure)
+def _of_exposure(kind: str, detector: int, exposure: int, *others: int, seed: int = 0) -> Product:
+    product = samples.product(kind, detector, seed=seed)
+    provenance = evolve(product.provenance, exposures=dict.fromkeys((exposure, *others), "0" * 64))
+    return evolve(product, exposure=exposure, provenance=provenance)
 
 
 def _fail_after(_: object) -> NoReturn:

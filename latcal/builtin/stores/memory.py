@@ -29,6 +29,8 @@ from latcal.plugin import (
     stamp,
 )
 from latcal.plugin.lookup import (
+    built,
+    exposures_of,
     missing_frames,
     not_attached,
     not_found,
@@ -164,10 +166,9 @@ class MemoryStore:
 
     def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
         """Find the newest product of a kind that belongs to one exposure."""
-        wanted = kind, detector, exposure
         with self._lock:
-            for ref, _ in reversed(self._products.values()):
-                if (ref.kind, ref.detector, ref.exposure) == wanted:
+            for ref, product in reversed(self._products.values()):
+                if (ref.kind, ref.detector) == (kind, detector) and exposure in exposures_of(product):
                     return ref
         raise not_of_exposure(kind, detector, exposure)
 
@@ -217,12 +218,14 @@ class MemoryStore:
 
     def list(self, kind: str | None = None, collection: str | None = None) -> Iterator[Certification]:
         """Give what is certified, in the order of `latcal.plugin.lookup.order`."""
+        run = run_of(collection or "")
         with self._lock:
             every = [one for entries in self._certified.values() for one in entries]
+            mine = [ref for ref, _ in self._products.values() if run and ref.run == run]
         wanted = [
             one for one in every if kind in (None, one.ref.kind) and collection in (None, one.collection)
         ]
-        return iter(sorted(wanted, key=order))
+        return iter(sorted(wanted, key=order) + built((ref for ref in mine if kind in (None, ref.kind)), collection or ""))
 
     def free_bytes(self) -> int | None:
         """Give None: the memory of a computer is not asked."""

@@ -66,6 +66,20 @@ def test_a_recipe_that_is_refused_exits_1_and_the_report_is_printed_again_as_it_
     assert (again.exit_code, again.output) == (1, done.output)
 
 
+def test_a_run_is_opened_by_the_name_of_its_collection(here: Path) -> None:
+    done = latcal("recipe", "three.yaml")
+    (run,) = (path.name for path in (here / "store" / "reports").iterdir())
+    again = latcal("report", f"u/latcal/{run}")
+    assert (again.exit_code, again.output) == (1, done.output) == (1, latcal("report", run).output)
+    listed = latcal("products", "--collection", f"u/latcal/{run}").output.splitlines()
+    assert [line.split()[:4] for line in listed[1:]] == [[f"u/latcal/{run}", "bias", "0", "-"]]
+    assert "built, not certified" in listed[1]
+    assert latcal("products", "--collection", f"u/latcal/{run}", "--kind", "dark").output == (
+        f"the run {run} built nothing in ./store of that kind\n"
+    )
+    assert latcal("products", "--collection", "u/latcal/never").output == "the run never built nothing in ./store\n"
+
+
 def test_the_console_is_added_where_a_recipe_names_no_reporter(here: Path) -> None:
     assert "bias refused" in latcal("recipe", "plain.yaml").output
 
@@ -123,6 +137,10 @@ def test_what_is_taken_unverified_says_so_loudly_and_is_certified(here: Path) ->
     assert "calib/daily  bias" in products
     assert "UNVERIFIED: Ana: lamp test" in products
     assert latcal("products", "--store", "unverified.yaml").output == products
+    (run,) = (path.name for path in (here / "store" / "reports").iterdir())
+    built = latcal("products", "--collection", f"u/latcal/{run}").output
+    assert "built, certified into calib/daily  3" in built
+    assert "UNVERIFIED" not in built  # that is of the certificate
     assert latcal("products", "--store", "folder:root=./store").output == products
     assert latcal("products", "--kind", "flat").output == "nothing is certified in ./store of that kind and name\n"
 

@@ -27,6 +27,7 @@ class BiasedOptions:
     number: int = option(20, help="Of biases.")
     lamp: str | None = option(None, help="Filter of the flats.")
     place: str = option("./here", help="Store.")
+    fallback: bool = option(True, help="Whether that may be a folder store.")
     careful: bool = option(False, help="Whether a remark is made.")
 
 
@@ -49,7 +50,7 @@ def expand(settled: Settled) -> Expansion:
         "latcal": 1,
         "instrument": "bench",
         "camera": {"use": "simulated"},
-        "store": {"at": options.place},
+        "store": {"at": options.place, **({"otherwise": "folder"} if options.fallback else {})},
         "sequences": {
             "biases": {"image": "bias", "exposures": f"{options.number} x 0 s"},
             "flats": {"image": "flat", "exposures": "2 x 5 s", "filter": options.lamp},
@@ -59,7 +60,7 @@ def expand(settled: Settled) -> Expansion:
             {"measure": "gain", "frames": ["flats"], "collections": ["calib"]},
         ],
     }
-    origins = {"sequences.biases": "config.number", "sequences.flats.filter": "config.lamp", "stages.0.at_least": "config.number"}
+    origins = {"store": "config.place", "sequences.biases": "config.number", "sequences.flats.filter": "config.lamp", "stages.0.at_least": "config.number"}
     words = f"{', '.join(sorted(settled.written))} of {len(settled.filters)}"
     return Expansion(recipe, origins, (words,) if options.careful else ())
 
@@ -155,6 +156,24 @@ def test_a_place_that_a_kind_of_store_knows_is_of_that_kind(tmp_path: Path) -> N
     both = load_plugins(extra=[Biased(), butler("repository"), butler("other")])
     with pytest.raises(PluginError, match=r"is recognised by several kinds of store: other, repository \(write store: beside\)"):
         read(text, "night.yaml", both)
+
+
+def test_a_place_that_nobody_knows_is_told_where_it_was_written_if_no_other_kind_is_named(registry: Registry) -> None:
+    text = NIGHT.replace("12", "20, place: /far, fallback: false")
+    with pytest.raises(RecipeError, match=r"^night\.yaml:3:29: config\.place: no kind of store recognises '/far' \(install"):
+        read(text, "night.yaml", registry)
+    assert read(text + "store: {use: memory}\n", "night.yaml", registry).store.use == "memory"
+
+
+def test_a_place_that_is_a_repository_of_somebody_else_is_refused_where_it_was_written(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "butler.yaml").write_text("")
+    message = r"^night\.yaml:3:22: config\.place: \S+ looks like a Butler repository, .* \(the store 'butler' of the plugin latcal-butler"
+    with pytest.raises(RecipeError, match=message):
+        planned(registry, NIGHT.replace("12", f"20, place: '{tmp_path}'"))
+    with pytest.raises(RecipeError, match=r"config\.place: 'https://x/y' is not a folder of this computer \(write a path"):
+        planned(registry, NIGHT.replace("12", "20, place: 'https://x/y'"))
 
 
 def test_a_procedure_prints_as_the_recipe_that_it_became(registry: Registry) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from latcal.builtin.stores.folder.foreign import foreign
 from latcal.builtin.stores.folder.store import FolderOptions, FolderStore
-from latcal.plugin import StoreType, hookimpl
+from latcal.plugin import Plan, Problem, StoreType, hookimpl
 
-__all__ = ["FolderOptions", "FolderStore", "latcal_stores"]
+__all__ = ["FolderOptions", "FolderStore", "latcal_check_plan", "latcal_stores"]
 
 
 @hookimpl
@@ -19,3 +20,12 @@ def latcal_stores() -> Iterator[StoreType]:
         options=FolderOptions,
         open=FolderStore,
     )
+
+
+@hookimpl
+def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
+    """Refuse a folder that is not ours to write into, by looking at it; opening the store refuses it too."""
+    options = plan.recipe.store.options
+    what, hint = foreign(options.root) if isinstance(options, FolderOptions) else ("", "")
+    if what:
+        yield plan.recipe.problem("store", "root", what=what, hint=hint)

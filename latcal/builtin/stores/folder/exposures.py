@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latcal.formats import records
@@ -11,10 +12,10 @@ if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
 
 
-def enter(connection: sqlite3.Connection, ref: ProductRef) -> None:
-    """Enter a product that was just put, if it belongs to an exposure."""
-    if ref.exposure is not None:
-        row = (ref.exposure, ref.kind, ref.detector, ref.id)
+def enter(connection: sqlite3.Connection, ref: ProductRef, exposures: Iterable[int]) -> None:
+    """Enter a product that was just put, for the exposures to which it belongs."""
+    for exposure in exposures:
+        row = (exposure, ref.kind, ref.detector, ref.id)
         connection.execute("INSERT INTO exposures (exposure, kind, detector, product) VALUES (?, ?, ?, ?)", row)
 
 

@@ -15,15 +15,20 @@ if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
 
 
+def every(connection: sqlite3.Connection, collection: str, begin: str = "") -> list[ProductRef]:
+    """Give all that a run built, if the collection is that of a run; or that whose file's name begins so."""
+    run = run_of(collection)
+    if not run:
+        return []
+    begin = f"products/{run}/{begin}"
+    rows = connection.execute("SELECT ref FROM products WHERE path >= ? AND path < ?", (begin, f"{begin}~")).fetchall()
+    mine = (records.from_text(row["ref"], ProductRef) for row in rows)
+    return [ref for ref in mine if ref.run == run]
+
+
 def built(
     connection: sqlite3.Connection, collection: str, kind: str, detector: int, fits: Callable[[Setup], bool]
 ) -> ProductRef | None:
-    """Give the product that a run built, if the collection is that of a run and it built one."""
-    run = run_of(collection)
-    if not run:
-        return None
-    begin = f"products/{run}/{kind}_{detector}"
-    rows = connection.execute("SELECT ref FROM products WHERE path >= ? AND path < ?", (begin, f"{begin}~")).fetchall()
-    mine = (records.from_text(row["ref"], ProductRef) for row in rows)
-    found = the_one_built((ref for ref in mine if ref.run == run), kind, detector, fits)
+    """Give the one product of a kind and a detector that a run built, if the collection is that of a run."""
+    found = the_one_built(every(connection, collection, f"{kind}_{detector}"), kind, detector, fits)
     return None if found is None else evolve(found, collection=collection)

@@ -15,6 +15,7 @@ from attrs import Factory, evolve, field, frozen
 
 from latcal.builtin.stores.folder import certificates, exposures, runs
 from latcal.builtin.stores.folder.files import Draft, slug, told
+from latcal.builtin.stores.folder.foreign import INDEX, foreign
 from latcal.builtin.stores.folder.index import Index
 from latcal.formats import records
 from latcal.formats.keywords import OWN
@@ -36,6 +37,8 @@ from latcal.plugin import (
     stamp,
 )
 from latcal.plugin.lookup import (
+    built,
+    exposures_of,
     missing_frames,
     not_attached,
     not_found,
@@ -73,7 +76,7 @@ def _root(store: FolderStore) -> Path:
 
 
 def _index(store: FolderStore) -> Index:
-    return Index(store.root / "index.sqlite", float(store.options.lock_timeout.to_value("s")))
+    return Index(store.root / INDEX, float(store.options.lock_timeout.to_value("s")))
 
 
 def _check_copy(copy: Path, frame: Frame, original: Path) -> None:
@@ -100,7 +103,16 @@ class FolderStore:
     index: Index = field(init=False, default=Factory(_index, takes_self=True))
 
     def __enter__(self) -> Self:
-        """Open the store; nothing is made, written or kept open."""
+        """Open the store; nothing is made, written or kept open.
+
+        Raises
+        ------
+        StoreError
+            If the folder is somebody else's, or none.
+        """
+        what, hint = foreign(self.options.root)
+        if what:
+            raise StoreError(f"{what} ({hint})")
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -186,7 +198,7 @@ class FolderStore:
             with self.index.writing() as connection:
                 row = (ref.id, relative, records.to_text(ref))
                 if connection.execute("INSERT OR IGNORE INTO products VALUES (?, ?, ?)", row).rowcount:
-                    exposures.enter(connection, ref)
+                    exposures.enter(connection, ref, exposures_of(product))
                     draft.move()
         return ref
 
@@ -275,7 +287,11 @@ class FolderStore:
     def list(self, kind: str | None = None, collection: str | None = None) -> Iterator[Certification]:
         """Give what is certified, in the order of `latcal.plugin.lookup.order`."""
         with self.index.reading() as connection:
-            return iter(tuple(certificates.listed(connection, kind, collection)) if connection else ())
+            if connection is None:
+                return iter(())
+            mine = runs.every(connection, collection or "")
+            certified = tuple(certificates.listed(connection, kind, collection))
+        return iter((*certified, *built((ref for ref in mine if kind in (None, ref.kind)), collection or "")))
 
     def free_bytes(self) -> int | None:
         """Give the room left on the disk that the store is on, or will be [byte]."""
