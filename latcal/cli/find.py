@@ -54,7 +54,7 @@ def command(
     --filter r --grating empty.
 
     With --exposure and without --collections: the newest product that belongs to that exposure, certified or not. So the
-    cpPtcExtract of a pair of flats is found by its first exposure, and a residual that was kept (bias_residual) by its own.
+    cpPtcExtract of a pair of flats is found by either of the two, and a residual that was kept (bias_residual) by its own.
     """
     from latcal.model.frames import Setup
 
@@ -113,8 +113,8 @@ def _belonging(store: Store, kind: str, detector: int | None, exposure: int) -> 
     if not found:
         several = "detectors" if len(looked) > 1 else "detector"
         raise ProductNotFound(
-            f"no {kind} for {several} {', '.join(map(str, looked))} belongs to exposure {exposure}; that of a pair belongs "
-            f"to its first, what is certified is found with --collections, and others were not looked at (give --detector)"
+            f"no {kind} for {several} {', '.join(map(str, looked))} belongs to exposure {exposure}; what is "
+            f"certified is found with --collections, and other detectors were not looked at (give --detector)"
         )
     return found
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from latcal.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from latcal.model.frames import Setup
-    from latcal.plugin.declarations import CalibrationType
     from latcal.plugin.protocols import Store
     from latcal.plugin.registry import Registry
 
@@ -23,7 +20,9 @@ def meant(registry: Registry, name: str) -> str:
 
 def reduced(registry: Registry, kind: str, setup: Setup) -> Setup:
     """Keep of a setup what tells products of a kind apart; all of it for a kind that is not installed."""
-    return next((setup.only(one.setup) for one in _types(registry) if one.makes == kind), setup)
+    from latcal.plugin.kinds import calibration_types
+
+    return next((setup.only(one.setup) for one in calibration_types(registry) if one.makes == kind), setup)
 
 
 def refuse_unknown(registry: Registry, store: Store, kind: str) -> None:
@@ -34,15 +33,13 @@ def refuse_unknown(registry: Registry, store: Store, kind: str) -> None:
     RecipeError
         With the suggestion, or with all kinds that there are.
     """
-    types = _types(registry)
-    known = {name for one in types for name in (one.name, one.makes)} | _of_exposures(types)
-    known |= {one.ref.kind for one in store.list()}
-    if kind in known:
+    from latcal.plugin.kinds import known_kinds, suggestion
+
+    there = {one.ref.kind for one in store.list()}
+    if kind in known_kinds(registry) | there:
         return
-    near = difflib.get_close_matches(kind, sorted(known), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known)) or 'none'}"
     what = f"no plugin makes a {kind!r}, and none is certified{registry.omission}"
-    raise RecipeError([Problem(what, hint)])
+    raise RecipeError([Problem(what, suggestion(registry, kind, there))])
 
 
 def refuse_uncertified(registry: Registry, store: Store, kind: str, *, exposure: bool) -> None:
@@ -58,16 +55,9 @@ def refuse_uncertified(registry: Registry, store: Store, kind: str, *, exposure:
     RecipeError
         With what to give instead.
     """
-    if kind in _of_exposures(_types(registry)) and not any(True for _ in store.list(kind)):
+    from latcal.plugin.kinds import calibration_types, kinds_of_exposures
+
+    if kind in kinds_of_exposures(calibration_types(registry)) and not any(True for _ in store.list(kind)):
         hint = "leave --collections out" if exposure else "give --exposure, and leave --collections and --at out"
         raise RecipeError([Problem(f"no {kind} is certified: each belongs to an exposure", hint)])
 
-
-def _types(registry: Registry) -> list[CalibrationType]:
-    return [named.declaration for named in registry.declarations["calibration"].values()]
-
-
-def _of_exposures(types: Iterable[CalibrationType]) -> set[str]:
-    """Give the kinds that belong to exposures: those of groups, and residuals that were kept."""
-    groups = {one.makes for one in types if one.groups_apart}
-    return groups | {f"{one.name}_residual" for one in types if one.residual is not None}

@@ -31,6 +31,7 @@ def command(ctx: click.Context, run: str, reporter: str, store: str, without: tu
     from latcal.builtin.reporters.console import lines
     from latcal.engine.opening import tell_again
     from latcal.model.report import fold
+    from latcal.plugin.judged import JOURNAL
     from latcal.plugin.lookup import run_named
 
     if without:
@@ -38,7 +39,7 @@ def command(ctx: click.Context, run: str, reporter: str, store: str, without: tu
     if Path(run).is_file():
         text, name = Path(run).read_text(encoding="utf-8", errors="replace"), run
     else:
-        name = "events.jsonl"
+        name = JOURNAL
         with opened_store(store, load(without)) as opened:
             text = opened.read_report(run_named(run), name)
     if not text:

@@ -158,7 +158,9 @@ def _with_store(expansion: Expansion, tree: Tree, registry: Registry) -> Expansi
         what = f"no kind of store recognises {root!r}{registry.omission}"
         hint = "install the plugin that reads it, or write 'store:' beside 'procedure:'"
         raise RecipeError([_located(tree, Problem(what, hint, path=expansion.origins.get("store", "procedure")))])
-    store = {"use": mine[0] if mine else given["otherwise"], "root": root}
+    use = mine[0] if mine else str(given["otherwise"])
+    known = registry.declarations["store"].get(use)
+    store = {"use": use, (known.declaration.place if known else "root"): root}
     return evolve(expansion, recipe={**expansion.recipe, "store": store})
 
 

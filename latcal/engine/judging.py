@@ -15,6 +15,7 @@ from latcal.model.events import Figure, Shown
 from latcal.model.measurements import Measurements
 from latcal.model.steps import PlannedStage, Take
 from latcal.model.verdicts import Verdict
+from latcal.plugin.judged import report_stem
 from latcal.plugin.registry import Registry
 from latcal.plugin.wording import more_frames
 
@@ -94,5 +95,5 @@ def shown(measured: Measurements, metrics: tuple[tuple[str, str], ...]) -> tuple
 
 def report_files(planned: PlannedStage, measured: Measurements, verdict: Verdict) -> dict[str, str]:
     """Give the files that a store keeps of a verification, by name."""
-    stem = f"{planned.index}_{planned.stage.verb}_{planned.stage.kind}"
+    stem = report_stem(planned.index, planned.stage.verb, planned.stage.kind)
     return {f"{stem}_verdict.json": verdict_json(verdict), f"{stem}_measurements.ecsv": measurements_ecsv(measured)}

@@ -7,17 +7,48 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from latcal.engine.running import Clock, system_clock
-from latcal.errors import Problem, RecipeError
+from latcal.errors import Problem, ProductNotFound, RecipeError
 from latcal.formats.structure import structure
 from latcal.formats.tree import Tree
 from latcal.model.events import Event
 from latcal.model.geometry import Instrument
+from latcal.model.products import ProductRef
 from latcal.plugin.calling import Guarded, call_hook
+from latcal.plugin.kinds import other_kind
 from latcal.plugin.protocols import Store, World
 from latcal.plugin.registry import Registry
+
+
+@frozen(eq=False)
+class LookedUp(Guarded):
+    """A store that is opened to look things up: a kind of which nothing is found, since there is none, is told so."""
+
+    registry: Registry = field(kw_only=True)
+
+    def find(self, kind: str, *args: Any, **kwargs: Any) -> ProductRef:
+        """Find the product valid at an instant."""
+        return self._found("find", kind, *args, **kwargs)
+
+    def find_exposure(self, kind: str, *args: Any, **kwargs: Any) -> ProductRef:
+        """Find the product for an exposure."""
+        return self._found("find_exposure", kind, *args, **kwargs)
+
+    def of_exposure(self, kind: str, *args: Any, **kwargs: Any) -> ProductRef:
+        """Find the newest product that belongs to one exposure."""
+        return self._found("of_exposure", kind, *args, **kwargs)
+
+    def _found(self, method: str, kind: str, *args: Any, **kwargs: Any) -> ProductRef:
+        try:
+            ref: ProductRef = self.__getattr__(method)(kind, *args, **kwargs)
+        except ProductNotFound as error:
+            meant = other_kind(self.registry, kind)
+            if not meant:
+                raise
+            raise ProductNotFound(f"{error}; no plugin makes a {kind!r} ({meant})") from error
+        return ref
 
 
 def open_store(
@@ -49,7 +80,9 @@ def open_store(
     RecipeError
         If there is no such store, or an option is not one.
     """
-    return cast("Store", _opened("store", use, registry, options, World(instrument, now, "", threading.Event(), Path())))
+    opened = _opened("store", use, registry, options, World(instrument, now, "", threading.Event(), Path()))
+    found = LookedUp(opened.opened, opened.distribution, opened.kind, opened.promises, registry=registry)
+    return cast("Store", found)
 
 
 def tell_again(events: Iterable[Event], use: str, registry: Registry, *, now: Clock = system_clock) -> None:

@@ -41,6 +41,7 @@ from latcal.model.report import RunReport, fold
 from latcal.model.steps import Plan, Step, Take
 from latcal.model.validity import stamp
 from latcal.plugin.calling import Guarded, call_hook
+from latcal.plugin.judged import JOURNAL
 from latcal.plugin.protocols import CameraDescription, Store, World
 from latcal.plugin.registry import Registry
 
@@ -50,10 +51,6 @@ Clock = Callable[[], Time]
 def system_clock() -> Time:
     """Give the time of the machine, TAI."""
     return Time.now().tai
-
-
-JOURNAL = "events.jsonl"
-"""The file of a run's report that holds all its events: `latcal report` prints it again."""
 
 
 @define(eq=False)
@@ -107,7 +104,9 @@ def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.E
     return World(plan.instrument, now, run, stop, Path(folder))
 
 
-def _started(plan: Plan, resolution: preflight.Resolution, run: str, now: Clock) -> RunStarted:
+def _started(
+    plan: Plan, resolution: preflight.Resolution, registry: Registry, run: str, now: Clock
+) -> RunStarted:
     recipe = plan.recipe
     steps = tuple(_step_line(step, plan, resolution) for step in plan.steps)
     stages = tuple(
@@ -137,6 +136,8 @@ def _started(plan: Plan, resolution: preflight.Resolution, run: str, now: Clock)
         camera_s=resolution.estimate.camera_s,
         at_most=resolution.estimate.at_most,
         budget=plan.budget,
+        detectors={detector.id: detector.name for detector in plan.instrument.detectors},
+        place=registry.place(recipe.store.use, recipe.store.options),
     )
 
 
@@ -242,7 +243,7 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         listeners = _Listeners(registry.implementations("latcal_event", *extra))
         stack.push(_keep_journal(store, run, listeners.journal))
         opening: list[Event] = [
-            _started(plan, resolution, run, now),
+            _started(plan, resolution, registry, run, now),
             resolution.event,
             *resolution.kept.values(),
             *map(Noted, (*plan.remarks, *resolution.remarks)),

@@ -57,7 +57,15 @@ class StageLine:
 
 @frozen
 class RunStarted:
-    """The run begins; preflight comes next."""
+    """The run begins; preflight comes next.
+
+    Parameters
+    ----------
+    detectors : mapping of int to str
+        The names of the instrument's detectors, by id.
+    place : str
+        Where the store lies; empty if its kind has no place.
+    """
 
     run: str
     began: str
@@ -75,6 +83,8 @@ class RunStarted:
     camera_s: float
     at_most: bool = False
     budget: tuple[BudgetLine, ...] = ()
+    detectors: Mapping[int, str] = field(factory=dict)
+    place: str = ""
 
 
 @frozen

@@ -43,6 +43,8 @@ def calibration_faults(one: CalibrationType) -> Iterator[Problem]:
         yield Problem("has a product of another name, which is for what is measured in groups apart")
     if not isinstance(one.product, str) or (one.product and not NAME.fullmatch(one.product)):
         yield Problem(f"has the product {shown(one.product)}, which is not a name", "write letters, digits and _")
+    if not (isinstance(one.also_called, tuple) and all(isinstance(name, str) and name for name in one.also_called)):
+        yield Problem(f"is also_called {shown(one.also_called)}, which is not a tuple of names", "write ('cpCov',)")
     if one.residual is not None and one.assemble is None:
         yield Problem("has a residual, and no assemble that would put it together")
     yield from _metric_faults(one.metrics)

@@ -67,11 +67,14 @@ class StoreType(Declaration):
     Parameters
     ----------
     recognises : callable
-        ``recognises(path)``: whether a store of this kind lies there. It then has the option ``root``. Nothing is opened.
+        ``recognises(path)``: whether a store of this kind lies there. Nothing is opened.
+    place : str
+        Its option that says where the store lies.
     """
 
     open: Callable[[Options, World], Store]
     recognises: Callable[[Path], bool] = _never
+    place: str = "root"
 
 
 @frozen(kw_only=True)
@@ -130,8 +133,8 @@ class Expansion:
     ----------
     recipe : mapping
         As a recipe file would write it. ``store: {at: PATH, otherwise: KIND}`` is the store that lies there: of the kind
-        that recognises the path, or else of the other, which is given the option ``root``; without ``otherwise``, a path
-        that no kind recognises is a fault of the recipe.
+        that recognises the path, or else of the other; without ``otherwise``, a path that no kind recognises is a fault of
+        the recipe.
     origins : mapping of str to str
         Of keys of the recipe and all below, the key that a person writes: ``{"certify.into": "config.collection"}``.
         What is wrong with them is said there.
@@ -221,6 +224,8 @@ class CalibrationType(Declaration):
         names them.
     product : str
         Kind of its products, if that is not its own name.
+    also_called : tuple of str
+        What other software calls them: whoever looks for one of these is told the name here.
     unpinned : callable
         ``unpinned(options)``: kinds of product that may be used with others than those they pin, and why; a waiver
         that the plan, the run and the product's options record.
@@ -261,6 +266,7 @@ class CalibrationType(Declaration):
     group: str = "group"
     left_out: Callable[[tuple[Exposure | None, ...], Options], Mapping[int, str]] = _none_left
     product: str = ""
+    also_called: tuple[str, ...] = ()
     unpinned: Callable[[Options], Mapping[str, str]] = _no_waivers
     pins: frozenset[str] = frozenset()
     preparation: Callable[[Options], Preparation | None] = _prepare

@@ -172,7 +172,8 @@ class Store(Protocol):
     def of_exposure(self, kind: str, detector: int, exposure: int) -> ProductRef:
         """Find the newest product of a kind that belongs to one exposure, certified or not.
 
-        It is the one that was put last of those whose `Product.exposure` it is. Raises `ProductNotFound` naming the three.
+        It is the one that was put last of those whose `Product.exposure` it is, or that have one and name it in their
+        provenance: a pair belongs to both of its flats. Raises `ProductNotFound` naming the three.
         """
 
     def attach(self, ref: ProductRef, name: str, data: bytes) -> None:
@@ -193,7 +194,10 @@ class Store(Protocol):
         """Tell whether `certify` would find no overlap."""
 
     def list(self, kind: str | None = None, collection: str | None = None) -> Iterable[Certification]:
-        """Give what is certified, ordered by collection, kind, detector, setup and begin."""
+        """Give what is certified, ordered by collection, kind, detector, setup and begin.
+
+        For the collection of a run, what that run built: `latcal.plugin.lookup.built`.
+        """
 
     def free_bytes(self) -> int | None:
         """Room left [byte]; None if there is no such limit."""

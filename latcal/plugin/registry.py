@@ -86,6 +86,11 @@ class Registry:
         """Open a camera, store, executor or reporter; its methods are called, and what they give is looked at."""
         return Guarded(self.ask(named, "open", options, world), named.source, named.kind, METHODS[named.kind])
 
+    def place(self, store: str, options: Any) -> str:
+        """Say where a store of a kind lies, by its options; empty if that kind has no place."""
+        place = getattr(options, self.get("store", store).place, None)
+        return "" if place is None else str(place)
+
     def find_recipe(self, name: str) -> Path | None:
         """Give the path of a recipe that a plugin has; None if none has it.
 

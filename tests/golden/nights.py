@@ -51,6 +51,7 @@ def started(steps: tuple[StepLine, ...], stages: tuple[StageLine, ...], **change
         "instrument": "bench",
         "camera": "simulated",
         "store": "folder",
+        "place": "./store",
         "versions": {"latcal": "0.1.0"},
         "stages": stages,
         "steps": steps,

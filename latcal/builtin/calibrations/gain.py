@@ -309,6 +309,7 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         images=frozenset({"flat"}),
         setup=frozenset({"filter", "grating", "binning", "mode"}),
         product="cpPtcExtract",
+        also_called=("cpCov", "cpCovs"),  # as the LATISS page and older pipelines have it
         needs=needs,
         metrics={
             one.name: one

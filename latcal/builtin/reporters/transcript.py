@@ -74,7 +74,7 @@ def opening(started: RunStarted) -> Iterator[Line]:
     settings = "".join(f", with {setting}" for setting in started.settings)
     yield Line(f"  recipe      {started.recipe}, digest {started.digest[:12]}{settings}")
     yield Line(f"  instrument  {started.instrument}, camera {started.camera}")
-    yield Line(f"  store       {started.store}")
+    yield Line(f"  store       {started.store}" + (f" at {started.place}" if started.place else ""))
     yield Line(f"  run         {started.run}, began {started.began[:19]} TAI")
     doing = [step for step in started.steps if not step.kept]
     exposures = sum(step.verb == "take" for step in doing)

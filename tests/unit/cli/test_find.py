@@ -59,8 +59,8 @@ def test_where_nothing_belongs_to_an_exposure_it_is_said(store: FolderStore) -> 
     put(store)
     done = latcal("find", "cpPtcExtract", "--exposure", str(EXPOSURE + 1))
     assert done.exit_code == 4
-    assert done.stderr.startswith(f"no cpPtcExtract for detector 0 belongs to exposure {EXPOSURE + 1}; that of a pair")
-    assert done.stderr.endswith("others were not looked at (give --detector)\n")
+    assert done.stderr.startswith(f"no cpPtcExtract for detector 0 belongs to exposure {EXPOSURE + 1}; what is certified")
+    assert done.stderr.endswith("other detectors were not looked at (give --detector)\n")
     store.certify([store.put(samples.product("bias", 4), "run-1")], "calib", ValidityRange(instant("2022-11-04"), None))
     done = latcal("find", "cpPtcExtract", "--exposure", str(EXPOSURE + 1))
     assert done.stderr.startswith(f"no cpPtcExtract for detectors 0, 4 belongs to exposure {EXPOSURE + 1}; ")
@@ -92,7 +92,7 @@ def test_what_belongs_to_an_exposure_is_found_without_the_plugin_that_made_it(st
 
 @pytest.mark.parametrize(
     ("kind", "meant"),
-    [("cpPtcExtractt", "cpPtcExtract"), ("gian", "gain"), ("bias_residuel", "bias_residual"), ("glows", "glow")],
+    [("cpPtcExtractt", "cpPtcExtract"), ("gian", "gain"), ("cpCov", "cpPtcExtract"), ("cpCovs", "cpPtcExtract"), ("bias_residuel", "bias_residual"), ("glows", "glow")],
 )
 @pytest.mark.parametrize("where", [("--exposure", str(EXPOSURE)), ("--at", "2022-11-04", "--collections", "calib")])
 def test_a_kind_that_there_is_not_is_answered_by_the_nearest(

@@ -127,7 +127,7 @@ def test_a_place_is_a_folder_store_where_no_other_kind_knows_it(registry: Regist
 
 @frozen
 class ButlerOptions:
-    root: Path = option(help="The repository.")
+    repo: Path = option(help="The repository.")
 
 
 def butler(name: str) -> object:
@@ -135,7 +135,8 @@ def butler(name: str) -> object:
         @hookimpl
         def latcal_stores(self) -> list[StoreType]:
             kind = StoreType(
-                name=name, summary="", options=ButlerOptions, open=lambda options, world: None, recognises=has_butler
+                name=name, summary="", options=ButlerOptions, open=lambda options, world: None, recognises=has_butler,
+                place="repo",
             )
             return [kind]
 
@@ -151,7 +152,9 @@ def test_a_place_that_a_kind_of_store_knows_is_of_that_kind(tmp_path: Path) -> N
     text = NIGHT.replace("12", f"20, place: '{tmp_path}'")
     assert read(text, "night.yaml", registry).store.use == "folder"
     (tmp_path / "butler.yaml").write_text("")
-    assert read(text, "night.yaml", registry).store.use == "repository"
+    store = read(text, "night.yaml", registry).store
+    assert (store.use, store.options.repo) == ("repository", tmp_path)
+    assert registry.place(store.use, store.options) == str(tmp_path)
     assert read(text + "store: {use: memory}\n", "night.yaml", registry).store.use == "memory"
     both = load_plugins(extra=[Biased(), butler("repository"), butler("other")])
     with pytest.raises(PluginError, match=r"is recognised by several kinds of store: other, repository \(write store: beside\)"):

@@ -51,6 +51,7 @@ ALL = [
         "run-1", "2022-11-04T20:00:00", "Tägliche", "daily.yaml", "0" * 64, "latcal: 1\n# ü", ("a=1", "b=2"), "bench",
         "simulated", "folder", {"latcal": "1.0", "a": "2"}, (StageLine(0, "make", "bias", "x"),),
         (StepLine(0, "take", "Take biases 1/3", None, 2.5), StepLine(1, "build", "Build bias", 0)), 12.5, True,
+        detectors={0: "S00", 3: "S01"}, place="./store",
     ),
     Resolved((ResolvedNeed(0, "bias", 0, REF, "calib"),)),
     Kept(1, (REF,), "calib", "2022-11-04 to 2022-11-05", "certify.into=calib.2", "ann: a trial"),
