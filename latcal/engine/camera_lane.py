@@ -186,6 +186,12 @@ class CameraLane:
 
     def write(self) -> None:
         """Store and prepare each exposure as it comes, until there is no more; none waits for one that is late."""
+        try:
+            self._write()
+        finally:
+            self.ingestion.end()
+
+    def _write(self) -> None:
         late: list[Offered] = []
         more = True
         while (more or late) and not self.ledger.broken:
@@ -200,7 +206,6 @@ class CameraLane:
             else:
                 self.ingestion.wait(late[0], POLL_S)
             late = [offered for offered in late if not self._ended(offered)]
-        self.ingestion.end()
 
     def _offer(self, take: Take, frames: tuple[Frame, ...]) -> list[Offered]:
         """Let an exposure be stored, if its files can be read back."""
