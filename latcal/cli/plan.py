@@ -50,7 +50,8 @@ def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
     yield f"  recipe      {recipe.name}, digest {recipe.digest[:12]}" + "".join(f", with {s}" for s in recipe.settings)
     yield f"  instrument  {plan.instrument.name}, {counted(len(plan.instrument.detectors), 'detector')}"
     yield f"  camera      {recipe.camera.use}"
-    yield f"  store       {recipe.store.use}"
+    place = registry.place(recipe.store.use, recipe.store.options)
+    yield f"  store       {recipe.store.use}" + (f" at {place}" if place else "")
     yield f"  executor    {plan.executor.use}"
     yield "steps"
     yield from _steps(plan, registry)

@@ -124,7 +124,7 @@ TABLE: dict[str, tuple[Any, Mapping[str, Any], Callable[[Plan], Any], Any, Any]]
     "n_processes": (1, {}, lambda made: made.executor.use, "processes", "serial"),
     "certify_calib_begin_date": ("2022-11-04", MAKE, certify("begin"), "1950-01-01", "2022-11-04"),
     "certify_calib_end_date": ("2022-11-05", MAKE, certify("end"), "2050-01-01", "2022-11-05"),
-    "oods_timeout": (60, {}, lambda made: made.recipe.limits.answer_s, 120.0, 60.0),
+    "oods_timeout": (60, {}, lambda made: (made.recipe.limits.answer_s, made.recipe.limits.ingest_s), (120.0, 120.0), (60.0, 60.0)),
     "number_verification_tests_threshold_bias": (9, {}, accept("bias", "amplifiers"), 8, 9),
     "number_verification_tests_threshold_dark": (9, {}, accept("dark", "amplifiers"), 8, 9),
     "number_verification_tests_threshold_flat": (9, {}, accept("flat", "amplifiers"), 8, 9),

@@ -74,16 +74,17 @@ def expand(settled: Settled) -> Expansion:
         "title": f"{settled.site.name}, {options.script_mode}, {_how(settled)}",
         "instrument": settled.site.instrument,
         "camera": {"use": "simulated", "lamp": LAMP},
-        "store": {"at": options.repo},
+        "store": {"at": options.repo, "otherwise": "folder"},
         "executor": _executor(options.n_processes),
         "report": [{"use": "console"}, {"use": "latiss_text"}],
-        "limits": {"answer": f"{options.oods_timeout:g} s"},
+        "limits": dict.fromkeys(("answer", "ingest"), f"{options.oods_timeout:g} s"),
         "labels": {key: getattr(options, key) for key in ("program", "reason", "note") if getattr(options, key)},
         "sequences": {PLURALS[image]: _sequence(draft, image) for image in settled.frames},
         "stages": draft.stages,
         "certify": _certify(draft) if options.generate_calibrations else None,
     }
-    draft.origins.update({"store": "config.repo", "executor": "config.n_processes", "limits.answer": "config.oods_timeout"})
+    draft.origins.update({"store": "config.repo", "executor": "config.n_processes"})
+    draft.origins.update({f"limits.{limit}": "config.oods_timeout" for limit in ("answer", "ingest")})
     written = {key: value for key, value in recipe.items() if value not in (None, {})}
     return Expansion(written, draft.origins, tuple(_remarks(settled)))
 

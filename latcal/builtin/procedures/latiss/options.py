@@ -119,7 +119,7 @@ class LatissOptions:
     certify_calib_begin_date: date = option(date(1950, 1, 1), help="Day from which what is certified holds.")
     certify_calib_end_date: date = option(date(2050, 1, 1), help="Day until which it holds, itself excluded.")
     oods_timeout: float = option(
-        120, help="How long the frames of an exposure are waited for after it [s].", validator=combining.above_zero
+        120, help="How long frames are waited for: those of an exposure from the camera, those of a sequence after its last one until they are in the store [s].", validator=combining.above_zero
     )
     number_verification_tests_threshold_bias: int = option(8, help=f"Bias: {_LIMIT}", validator=combining.above_zero)
     number_verification_tests_threshold_dark: int = option(8, help=f"Dark: {_LIMIT}", validator=combining.above_zero)
