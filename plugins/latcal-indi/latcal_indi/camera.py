@@ -1,0 +1,261 @@
+"""The INDI camera: what latcal asks of a camera, by the devices of an INDI server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from attrs import evolve
+
+from latcal.plugin import (
+    RETRIED,
+    CameraError,
+    Exposure,
+    ExposureRequest,
+    Frame,
+    Gate,
+    Setup,
+    World,
+    observation_id,
+    wait_for_gates,
+)
+
+from latcal_indi import arriving, checking, gating, offering
+from latcal_indi.arriving import Asked
+from latcal_indi.exposing import Exposing
+from latcal_indi.hardware import Hardware
+from latcal_indi.mirror import Blob
+from latcal_indi.options import IndiOptions
+from latcal_indi.preparing import Preparing, Wheel
+from latcal_indi.troubles import Aborted, Trouble
+
+LOOK_S = 0.1
+"""How often a gate that does not hold is looked at again [s]; our choice: the server tells by itself."""
+
+
+class IndiCamera:
+    """Exposes the cameras of an INDI server."""
+
+    def __init__(self, options: IndiOptions, world: World) -> None:
+        if world.instrument is None:
+            raise CameraError("an INDI camera needs an instrument (name one in the recipe)")
+        self.detectors = world.instrument.detectors
+        self._options, self._instrument, self._world = options, world.instrument, world
+        self._hardware = Hardware(options)
+        self._exposing, self._preparing = Exposing(self._hardware), Preparing(self._hardware)
+        self._wheel = Wheel(self._hardware)
+        self._first_slot: float | None = None
+        self._last_lit: frozenset[int] = frozenset()
+        self._busy, self._open = threading.Lock(), False
+
+    def __enter__(self) -> Self:
+        """Connect to the server and its devices; nothing is moved."""
+        self._hardware.aborted.clear()
+        try:
+            self._hardware.open()
+        except CameraError:
+            self._hardware.link.close()
+            raise
+        self._first_slot = self._wheel.slot
+        self._open = True
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Leave everything as it was found.
+
+        Raises
+        ------
+        CameraError
+            If that was not possible, saying what is not.
+        """
+        if not self._open:
+            return
+        self._open = False
+        self._hardware.aborted.clear()
+        until = time.monotonic() + self._options.waits.s("restore")
+        try:
+            faults = self._restored(until)
+        finally:
+            self._hardware.link.close()
+        if faults:
+            raise CameraError(f"not all hardware is as it was found: {'; '.join(faults)} (see to it by hand)")
+
+    def _restored(self, until: float) -> list[str]:
+        faults: list[str] = []
+        try:
+            if self._hardware.found and self._hardware.mirror.lost:
+                self._hardware.link.open(self._options.waits.s("connect"), self._hardware.aborted)
+                for device in dict.fromkeys(device for device, _ in self._hardware.found):
+                    self._hardware.need(device, "CONNECTION")
+            self._exposing.tell_to_abort()
+            self._lamp_off()
+            self._exposing.wait_for_idle()
+        except Trouble as trouble:
+            faults.append(str(trouble))
+        return [*faults, *self._hardware.restore(until)]
+
+    def _lamp_off(self) -> None:
+        lamp = self._options.lamp
+        if lamp is not None and (lamp.device, lamp.property) in self._hardware.found:
+            self._preparing.lamp(lamp, lit=False)
+            self._hardware.found[lamp.device, lamp.property] = {lamp.off: "On"}
+
+    # -- what is asked beforehand ----------------------------------------------------------------------------------
+
+    def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
+        """Say what of these cannot be taken, and what to do; each thing once."""
+        checked = checking.Checking(self._hardware, self._instrument, self._wheel, self._exposing)
+        return tuple(dict.fromkeys(checked.problems(requests)))
+
+    def remarks(self) -> Iterable[str]:
+        """Say which gates do not hold now: they are waited for."""
+        return tuple(f"not yet: {gate}" for gate in self.gates() if not gate.holds)
+
+    def gates(self) -> tuple[Gate, ...]:
+        """Give what must hold before exposures, and how it stands."""
+        return tuple(gating.gates(self._hardware))
+
+    def offers(self) -> Mapping[str, str]:
+        """Say what there is beside detectors."""
+        return offering.offers(self._hardware, self._wheel)
+
+    def setup(self, request: ExposureRequest) -> Setup:
+        """Give the setup asked for; a filter that is left open is the one that was found, but for frames without light."""
+        if request.setup.filter is not None or self._options.types.get(request.image) in gating.COVERED:
+            return request.setup
+        return evolve(request.setup, filter=self._wheel.name(self._first_slot))
+
+    def foresee(self, lit: Iterable[int]) -> None:
+        """Learn after which exposures, by index, the lamp may go out: no other wants it next."""
+        self._last_lit = frozenset(lit)
+
+    # -- exposures -------------------------------------------------------------------------------------------------
+
+    def take(self, request: ExposureRequest) -> Iterator[Frame]:
+        """Take one exposure and give its frames, one per detector asked for.
+
+        Raises
+        ------
+        CameraError
+            If it failed as often as it may be tried, or was aborted.
+        NotReady
+            If a gate before it does not hold within its limit.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise CameraError(f"exposure {request.number}: the one before is still under way (wait for it)")
+        try:
+            self._hardware.aborted.clear()
+            frames = self._tried(request)
+        finally:
+            self._busy.release()
+        yield from frames
+
+    def _tried(self, request: ExposureRequest) -> tuple[Frame, ...]:
+        faults: list[Trouble] = []
+        dark = True
+        try:
+            while True:
+                try:
+                    frames = self._attempt(request, tuple(map(str, faults)))
+                    dark = request.index in self._last_lit
+                    return frames
+                except Trouble as trouble:
+                    faults.append(trouble)
+                    self._end_what_is_under_way(faults)
+                    if len(faults) > self._options.retries:
+                        raise CameraError(_failed(request, faults)) from trouble
+        except Aborted as aborted:
+            raise CameraError(f"exposure {request.number} was aborted") from aborted
+        finally:
+            if dark:
+                self._darken()
+
+    def _attempt(self, request: ExposureRequest, faults: tuple[str, ...]) -> tuple[Frame, ...]:
+        hardware, kind = self._hardware, self._options.types[request.image]
+        if hardware.aborted.wait(0.0 if faults else request.pause_s):
+            raise Aborted("it was told to abort")
+        setup = self.setup(request)
+        hardware.open()
+        self._preparing.cameras(kind, setup.binning)
+        self._preparing.filter(None if setup.filter is None else self._wheel.find(setup.filter))
+        self._preparing.light(kind)
+        wait_for_gates(self.gates, request, hardware.aborted, every_s=LOOK_S)
+        devices = tuple(self._device(key) for key in request.detectors)
+        begin, began = self._world.now(), time.monotonic()
+        blobs = self._exposing.finish(self._exposing.begin(devices, request.time_s), request.time_s)
+        return self._frames(request, setup, begin, time.monotonic() - began, blobs, faults)
+
+    def _device(self, key: int) -> str:
+        places = {detector.id: device for detector, device in zip(self.detectors, self._options.devices, strict=False)}
+        return places[key]
+
+    def _frames(
+        self, request: ExposureRequest, setup: Setup, begin: Any, took_s: float, blobs: Mapping[str, Blob],
+        faults: tuple[str, ...],
+    ) -> tuple[Frame, ...]:  # fmt: skip
+        kind = self._options.types[request.image]
+        self._world.scratch.mkdir(parents=True, exist_ok=True)
+        read = []
+        for key in request.detectors:
+            device, detector = self._device(key), self._instrument.detector(key)
+            asked = Asked(device, kind, request.time_s, setup.binning, self._exposing.shortest_s(device))
+            path = self._world.scratch / f"indi-{request.number}-{key}.fits"
+            header, raw = arriving.read(blobs[device], detector, path, asked)
+            dark_s = arriving.dark_time_s(header, asked, took_s)
+            whole = arriving.completed(header, offering.cards(self._hardware, self._wheel, device), _marks(faults))
+            read.append((detector, raw, whole, dark_s))
+        exposure = Exposure(
+            id=request.number,
+            obs_id=observation_id(self._instrument.id_prefix, request.number),
+            image=request.image,
+            time_s=request.time_s,
+            dark_time_s=max(dark_s for _, _, _, dark_s in read),
+            begin=begin,
+            setup=setup,
+            sequence=request.sequence,
+            discarded=request.discarded,
+            labels=request.labels,
+        )
+        return tuple(Frame(exposure, detector, raw, header) for detector, raw, header, _ in read)
+
+    def _end_what_is_under_way(self, faults: list[Trouble]) -> None:
+        """Abort what a failed attempt left behind; what goes wrong with that is told with the fault."""
+        try:
+            self._exposing.tell_to_abort()
+            self._exposing.wait_for_idle()
+        except Trouble as trouble:
+            if str(trouble) not in map(str, faults):
+                faults[-1].add_note(str(trouble))
+
+    def _darken(self) -> None:
+        """Send the lamp off, waiting for nothing: no exposure wants it next, or this one has failed."""
+        lamp = self._options.lamp
+        if lamp is None or self._hardware.value(lamp.device, lamp.property, lamp.on) != "On":
+            return
+        if (lamp.device, lamp.property) in self._hardware.found and not self._hardware.mirror.lost:
+            limit_s = self._options.waits.s("lamp")
+            self._hardware.send(lamp.device, lamp.property, {lamp.off: "On"}, limit_s)
+
+    def abort(self) -> None:
+        """End an exposure under way, from any thread: it is told to the cameras at once, and the lamp goes off."""
+        if not self._busy.locked():
+            return
+        self._hardware.aborted.set()
+        self._hardware.mirror.wake()
+        if not self._hardware.mirror.lost:
+            self._exposing.tell_to_abort()
+            self._darken()
+
+
+def _failed(request: ExposureRequest, faults: list[Trouble]) -> str:
+    words = list(dict.fromkeys(map(str, faults)))
+    before = f"; before that: {'; '.join(words[:-1])}" if len(words) > 1 else ""
+    count = f"{len(faults)} attempts failed" if len(faults) > 1 else "it failed"
+    return f"exposure {request.number}: {count}: {words[-1]}{before}"
+
+
+def _marks(faults: tuple[str, ...]) -> dict[str, Any]:
+    """Mark a frame that was taken again: how often it failed before, and why at last."""
+    return {RETRIED: len(faults), "RETRYWHY": faults[-1][:60]} if faults else {}
