@@ -78,6 +78,11 @@ def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureReque
     )
 
 
+def _asked_time(take: Take) -> float:
+    """Give the time of an exposure, or about what it may be solved to [s]."""
+    return (take.expected_s or take.longest_s) if take.time_s is None else take.time_s
+
+
 @define(eq=False)
 class _Preflight:
     """The questions, and what was answered so far."""
@@ -125,7 +130,7 @@ class _Preflight:
             self.setups[take] = one.setup if told else self.camera.setup(one)
 
     def _request(self, take: Take) -> ExposureRequest:
-        return request(self.plan, take, take.index, take.time_s or 0.0)
+        return request(self.plan, take, take.index, _asked_time(take))
 
     def _at(self, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
         return self.plan.recipe.problem("stages", stage, *keys, what=what, hint=hint)

@@ -213,6 +213,7 @@ def _sequence(name: str, one: SequenceShape) -> Sequence:
         one.grating,
         discarded,
         0.0 if one.pause is None else float(one.pause.to_value("s")),
+        None if one.longest is None else float(one.longest.to_value("s")),
     )
 
 

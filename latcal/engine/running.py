@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import tempfile
 import threading
 import uuid
@@ -20,8 +21,10 @@ from attrs import define, evolve, field
 from latcal.engine import preflight
 from latcal.engine.asking import Asked
 from latcal.engine.camera_lane import BEHIND, CameraLane
+from latcal.engine.estimate import likely_time
 from latcal.engine.lanes import Lanes
 from latcal.engine.ledger import Ledger
+from latcal.engine.levels import Levels
 from latcal.engine.processing_lane import ProcessingLane
 from latcal.engine.stream import Events
 from latcal.engine.work import Work
@@ -54,6 +57,21 @@ def system_clock() -> Time:
 
 JOURNAL = "events.jsonl"
 """The file of a run's report that holds all its events: `latcal report` prints it again."""
+
+
+@define(eq=False)
+class Leaving:
+    """What is left of a run that nobody waits for any more: a camera to make safe, and files of its own."""
+
+    camera: Asked | None = None
+    scratch: Path | None = None
+
+    def release(self) -> bool:
+        """Abort and close the camera, remove the files; say whether the hardware is as it was found."""
+        safe = self.camera is None or self.camera.release()
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        return safe
 
 
 @define(eq=False)
@@ -94,12 +112,12 @@ def _describe(plan: Plan, registry: Registry) -> CameraDescription | None:
     return described
 
 
-def _open_camera(stack: ExitStack, plan: Plan, registry: Registry, world: World) -> Asked:
-    """Open the camera so that nobody waits for it without a limit."""
+def _asked(plan: Plan, registry: Registry, world: World) -> Asked:
+    """Give the camera, not yet open, so that nobody waits for it without a limit."""
     described, camera = _describe(plan, registry), plan.recipe.camera
-    overhead_s = plan.instrument.readout_s if described is None else described.overhead_s
+    overhead_s, wait_s = (plan.instrument.readout_s, 0.0) if described is None else (described.overhead_s, described.wait_s)
     opening = partial(_guarded, registry, "camera", camera, world)
-    return stack.enter_context(Asked(opening, plan.recipe.limits, overhead_s, world.stop))
+    return Asked(opening, plan.recipe.limits, overhead_s, world.stop, wait_s)
 
 
 def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
@@ -144,7 +162,7 @@ def _step_line(step: Step, plan: Plan, resolution: preflight.Resolution) -> Step
     kept, camera_s = step.stage in resolution.kept, 0.0
     if isinstance(step, Take):
         kept = step.id not in resolution.takes
-        camera_s = 0.0 if kept else step.pause_s + (step.time_s or 0.0) + plan.instrument.readout_s
+        camera_s = 0.0 if kept else step.pause_s + likely_time(step) + plan.instrument.readout_s
     return StepLine(step.id, type(step).__name__.lower(), str(step), step.stage, camera_s, kept)
 
 
@@ -205,8 +223,8 @@ def events(
     PluginError, CameraError, StoreError
         If something cannot even be opened.
     """
-    stop = stop or threading.Event()
-    return Events(_events(plan, registry, now, stop), stop)
+    stop, leaving = stop or threading.Event(), Leaving()
+    return Events(_events(plan, registry, now, stop, leaving), stop, leaving.release)
 
 
 def _require_a_main_program() -> None:
@@ -224,7 +242,9 @@ def _require_a_main_program() -> None:
         raise NotReady([Problem(what, "put what runs latcal under: if __name__ == '__main__':")])
 
 
-def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -> Generator[Event, None, None]:
+def _events(
+    plan: Plan, registry: Registry, now: Clock, stop: threading.Event, leaving: Leaving
+) -> Generator[Event, None, None]:
     """Run a plan; closing the generator ends the run in order."""
     _require_a_main_program()
     began = now()
@@ -232,7 +252,9 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
     with ExitStack() as stack:
         world = _world(stack, plan, now, run, stop)
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = _open_camera(stack, plan, registry, world)
+        camera = leaving.camera = _asked(plan, registry, world)
+        leaving.scratch = world.scratch
+        stack.enter_context(camera)
         resolution = preflight.resolve(plan, registry, store, camera, began)
         executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
         numbers = _numbers(plan, resolution.takes, store, began)
@@ -262,7 +284,7 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         )
         ledger.skip_kept()
         described = _describe(plan, registry)
-        lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), set(), {})
+        lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), Levels(ledger, described))
         lanes = Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
         stack.callback(lanes.end)
         lanes.begin(lane, ProcessingLane(ledger, registry, Work(ledger, registry, store), executor))
@@ -290,5 +312,5 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
     with ExitStack() as stack:
         world = _world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = _open_camera(stack, plan, registry, world)
+        camera = stack.enter_context(_asked(plan, registry, world))
         return preflight.resolve(plan, registry, store, camera, now())

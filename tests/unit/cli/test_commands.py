@@ -81,11 +81,11 @@ def test_the_faults_of_all_recipes_are_gathered() -> None:
         each(("a", "good", "b"), make)
 
 
-def test_the_first_signal_sets_stop_and_the_second_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_signal_sets_stop_and_the_second_ends_a_command_that_has_no_camera_yet(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt, match=r"^$"), stopping() as stop:
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), stopping() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.is_set()
+        assert signals.stop.is_set()
         os.kill(os.getpid(), signal.SIGINT)
     assert "stopping" in capsys.readouterr().err
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
