@@ -106,21 +106,23 @@ def _guarded(registry: Registry, kind: str, use: Use, world: World) -> Guarded:
     return registry.open(registry.named(kind, use.use), use.options, world)
 
 
-def _describe(plan: Plan, registry: Registry) -> CameraDescription | None:
+def describe_camera(plan: Plan, registry: Registry) -> CameraDescription | None:
+    """Give what the camera of a plan says of itself without being opened."""
     named = registry.named("camera", plan.recipe.camera.use)
     described: CameraDescription | None = registry.ask(named, "describe", plan.recipe.camera.options, plan.instrument)
     return described
 
 
-def _asked(plan: Plan, registry: Registry, world: World) -> Asked:
+def asked_camera(plan: Plan, registry: Registry, world: World) -> Asked:
     """Give the camera, not yet open, so that nobody waits for it without a limit."""
-    described, camera = _describe(plan, registry), plan.recipe.camera
+    described, camera = describe_camera(plan, registry), plan.recipe.camera
     overhead_s, wait_s = (plan.instrument.readout_s, 0.0) if described is None else (described.overhead_s, described.wait_s)
     opening = partial(_guarded, registry, "camera", camera, world)
     return Asked(opening, plan.recipe.limits, overhead_s, world.stop, wait_s)
 
 
-def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
+def open_world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
+    """Give what cameras and stores of a run are opened with; its folder goes with the stack."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latcal-", ignore_cleanup_errors=True))
     return World(plan.instrument, now, run, stop, Path(folder))
 
@@ -250,9 +252,9 @@ def _events(
     began = now()
     run = f"{began.utc.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:
-        world = _world(stack, plan, now, run, stop)
+        world = open_world(stack, plan, now, run, stop)
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = leaving.camera = _asked(plan, registry, world)
+        camera = leaving.camera = asked_camera(plan, registry, world)
         leaving.scratch = world.scratch
         stack.enter_context(camera)
         resolution = preflight.resolve(plan, registry, store, camera, began)
@@ -283,7 +285,7 @@ def _events(
             setups=resolution.setups,
         )
         ledger.skip_kept()
-        described = _describe(plan, registry)
+        described = describe_camera(plan, registry)
         lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), Levels(ledger, described))
         lanes = Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
         stack.callback(lanes.end)
@@ -310,7 +312,7 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
         With everything that is missing.
     """
     with ExitStack() as stack:
-        world = _world(stack, plan, now, "preflight", threading.Event())
+        world = open_world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = stack.enter_context(_asked(plan, registry, world))
+        camera = stack.enter_context(asked_camera(plan, registry, world))
         return preflight.resolve(plan, registry, store, camera, now())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -64,8 +63,20 @@ class Gate:
         return found + images + (waited if self.wait_s else "")
 
 
+class Waiting(Protocol):
+    """What waiting is done with: a `threading.Event` that `abort` sets, or a clock of a simulation."""
+
+    def wait(self, seconds: float, /) -> bool:
+        """Wait for so long at most; tell whether it was aborted."""
+
+
 def wait_for_gates(
-    look: Callable[[], Iterable[Gate]], request: ExposureRequest, aborted: threading.Event, *, every_s: float = LOOK_S
+    look: Callable[[], Iterable[Gate]],
+    request: ExposureRequest,
+    aborted: Waiting,
+    *,
+    every_s: float = LOOK_S,
+    now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Wait until every gate before an exposure holds, each for as long as it says at most.
 
@@ -77,6 +88,8 @@ def wait_for_gates(
         Set by the camera's `abort`: then it is waited no longer.
     every_s : float [s]
         How long until it is looked again.
+    now : callable
+        The clock that goes with `aborted` [s].
 
     Raises
     ------
@@ -85,9 +98,9 @@ def wait_for_gates(
     CameraError
         If it was told to abort.
     """
-    began = time.monotonic()
+    began = now()
     while closed := [gate for gate in look() if gate.concerns(request.image) and not gate.holds]:
-        waited_s = time.monotonic() - began
+        waited_s = now() - began
         if any(waited_s >= gate.wait_s for gate in closed):
             raise NotReady([_problem(gate, request) for gate in closed])
         left_s = min(gate.wait_s for gate in closed) - waited_s
