@@ -83,22 +83,23 @@ class IndiCamera:
             raise CameraError(f"not all hardware is as it was found: {'; '.join(faults)} (see to it by hand)")
 
     def _restored(self, until: float) -> list[str]:
+        """Put all back, the lamp first; whatever goes wrong with one thing, the others are seen to."""
         faults: list[str] = []
-        try:
-            if self._hardware.found and self._hardware.mirror.lost:
-                self._hardware.link.open(self._options.waits.s("connect"), self._hardware.aborted)
-                for device in dict.fromkeys(device for device, _ in self._hardware.found):
-                    self._hardware.need(device, "CONNECTION")
-            self._exposing.tell_to_abort()
-            self._lamp_off()
-            self._exposing.wait_for_idle()
-        except Trouble as trouble:
-            faults.append(str(trouble))
-        return [*faults, *self._hardware.restore(until)]
+        for act in (self._find_again, self._lamp_off, self._exposing.tell_to_abort, self._exposing.wait_for_idle):
+            try:
+                act()
+            except Trouble as trouble:
+                faults.append(str(trouble))
+        return list(dict.fromkeys([*faults, *self._hardware.restore(until)]))
+
+    def _find_again(self) -> None:
+        if self._hardware.found and self._hardware.mirror.lost:
+            self._hardware.link.open(self._options.waits.s("connect"), self._hardware.aborted)
 
     def _lamp_off(self) -> None:
         lamp = self._options.lamp
         if lamp is not None and (lamp.device, lamp.property) in self._hardware.found:
+            self._hardware.put(lamp.device, "CONNECTION", {"CONNECT": "On"}, "discover")
             self._preparing.lamp(lamp, lit=False)
             self._hardware.found[lamp.device, lamp.property] = {lamp.off: "On"}
 

@@ -111,13 +111,34 @@ class Link:
         """
         self.close()
         logging.getLogger("indipyclient").addHandler(logging.NullHandler())  # what it says is told in errors here
-        self._reach(time.monotonic() + limit_s, limit_s, aborted)
+        until = time.monotonic() + limit_s
+        while True:
+            self._reach(until, limit_s, aborted)
+            self._start(limit_s)
+            if self._speaks(until, aborted):
+                return
+            self.close()
+            if time.monotonic() >= until:
+                what = f"{self.place} takes connections and closes them, for waits.connect {limit_s:g} s"
+                raise Trouble(f"{what} (see what is in between)")
+            if aborted.wait(AGAIN_S):
+                raise Aborted("it was told to abort")
+
+    def _start(self, limit_s: float) -> None:
         self.mirror.begin()
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), name="latcal-indi", daemon=True)
         self._thread.start()
         if not started.wait(limit_s):
             raise Trouble(f"no thread for {self.place} began within waits.connect {limit_s:g} s")
+
+    def _speaks(self, until: float, aborted: threading.Event) -> bool:
+        """Wait until the first thing is heard; a tunnel takes a connection before it knows of a server."""
+        try:
+            self.mirror.wait(lambda: True if self.mirror.count else None, until - time.monotonic(), aborted)
+        except Trouble:
+            return False
+        return True
 
     def _reach(self, until: float, limit_s: float, aborted: threading.Event) -> None:
         while True:
