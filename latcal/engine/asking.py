@@ -77,6 +77,7 @@ class Asked:
             self._camera, self._open = camera, not self.lost
         if not self._open:  # too late: nobody would close it
             camera.__exit__(None, None, None)
+            raise CameraError(self.lost)
 
     def __exit__(self, *exc: object) -> None:
         """Close the camera, in a thread of its own if it hangs already.
@@ -154,8 +155,11 @@ class Asked:
         return answer
 
     def _may_answer(self, what: str, method: str, otherwise: Any) -> Any:
-        has_it = callable(getattr(self.bare, method, None))
-        return self._answer(what, partial(self._do, method)) if has_it else otherwise
+        return self._answer(what, partial(self._do, method)) if self._has(method) else otherwise
+
+    def _has(self, method: str) -> bool:
+        """Tell whether it has what a camera may have."""
+        return callable(getattr(self.bare, method, None))
 
     def _do(self, method: str, *arguments: Any) -> Any:
         return getattr(self._camera, method)(*arguments)
@@ -195,6 +199,8 @@ class Asked:
             If they did not come in time, or the camera is lost.
         """
         self.check(request.number)
+        if self._has("prepare"):
+            self._prepare(request)
         came: list[Frame] = []
         began, due_s = time.monotonic(), self._due_s(request)
         answer = self._caller.ask(partial(self._collect, request, came))
@@ -205,6 +211,18 @@ class Asked:
                 raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
         answer.result()
         return tuple(came), time.monotonic() - began - due_s
+
+    def _prepare(self, request: ExposureRequest) -> None:
+        """Have things brought into place for an exposure, and its gates waited for."""
+        limit_s = self.wait_s + self.limits.answer_s
+        answer = self._caller.ask(partial(self._do, "prepare", request))
+        if not answer.came(time.monotonic() + limit_s, self.stop):
+            parts = f"{self.wait_s:g} s for its gates, limits.answer {self.limits.answer_s:g} s"
+            late = "" if self.stop.is_set() else f"it was not ready within {limit_s:g} s ({parts})"
+            self._give_up(answer, request.number, late)
+            if late:
+                raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
+        answer.result()
 
     def _collect(self, request: ExposureRequest, came: list[Frame]) -> None:
         """Gather the frames of an exposure; one more than was asked for is enough to see that they are too many."""
@@ -223,13 +241,18 @@ class Asked:
         limit, there = self.limits.answer_s, {frame.detector.id for frame in came}
         missing = ", ".join(str(detector) for detector in request.detectors if detector not in there)
         what = f"no frame of detector {missing}" if there and missing else "no frame"
-        gates = f"{self.wait_s:g} s for its gates, " if self.wait_s else ""
+        gates = f"{self._gates_s:g} s for its gates, " if self._gates_s else ""
         parts = f"{gates}{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
         return f"{what} came within {self._due_s(request) + limit:g} s ({parts})"
 
     def _due_s(self, request: ExposureRequest) -> float:
         """Give how long frames may take to come, before `limits.answer` begins [s]."""
-        return request.pause_s + self.wait_s + request.time_s + self.overhead_s
+        return request.pause_s + self._gates_s + request.time_s + self.overhead_s
+
+    @property
+    def _gates_s(self) -> float:
+        """How long `take` may wait for gates [s]: not at all if that was done before it."""
+        return 0.0 if self._has("prepare") else self.wait_s
 
     @property
     def _refused(self) -> str:

@@ -73,15 +73,15 @@ class Levels:
         What the camera says of its times.
     solved : dict
         By sequence and level: its time [s].
-    given_up : set of str
-        Sequences for which there is none.
+    given_up : dict
+        By sequence for which there is none: why.
     """
 
     ledger: Ledger
     described: CameraDescription | None
     solved: dict[tuple[str, str], float] = field(factory=dict)
     probed: dict[int, float] = field(factory=dict)
-    given_up: set[str] = field(factory=set)
+    given_up: dict[str, NotReady] = field(factory=dict)
 
     def unneeded(self, take: Take) -> str:
         """Say why a probe need not be taken; empty if it must be, or is none.
@@ -121,6 +121,8 @@ class Levels:
             return take.time_s
         if take.id in self.probed:
             return self.probed[take.id]
+        if take.sequence in self.given_up:
+            raise self.given_up[take.sequence]
         key = (take.sequence, str(take.level))
         if take.level is not None and key not in self.solved:
             within, measured = self._range(take), self._measured(take)
@@ -138,9 +140,8 @@ class Levels:
         return search_range(plan.recipe.sequences[take.sequence], plan.instrument, self.described)
 
     def _give_up(self, take: Take, what: str) -> NotReady:
-        self.given_up.add(take.sequence)
         hint = "see to the lamp; 'longest' of the sequence says how long an exposure may be"
-        return NotReady([Problem(what, hint, path=take.sequence)])
+        return self.given_up.setdefault(take.sequence, NotReady([Problem(what, hint, path=take.sequence)]))
 
     def _measured(self, take: Take) -> list[solving.Probe]:
         """Wait for the probes of a sequence that come before an exposure; give time and level of those that came."""

@@ -38,6 +38,9 @@ PROBES = 2
 to `MOST_PROBES`, are taken only where these show too little or too much.
 """
 
+OF_CAMERA = "camera"
+"""What a recipe names as its instrument where its camera says what it is."""
+
 LARGE_SENSOR = 1_000_000
 """Pixels from which small arrays no longer hide what a process costs; our measurement (docs/architecture.md)."""
 
@@ -58,14 +61,29 @@ class _Draft:
 
 
 def load_instrument(recipe: Recipe, registry: Registry) -> Instrument:
-    """Load the instrument that a recipe names, or the file that it points to.
+    """Load the instrument that a recipe names, or the file that it points to, or ask its camera.
 
     Raises
     ------
     RecipeError
-        If there is none of that name, or the file cannot be read.
+        If there is none of that name, or the file cannot be read, or the camera cannot say what it is.
+    CameraError
+        If the camera does not answer.
     """
-    return find_instrument(recipe.instrument, registry, recipe.folder, recipe.marks.at(("instrument",)))
+    where = recipe.marks.at(("instrument",))
+    if recipe.instrument == OF_CAMERA:
+        return _of_camera(recipe, registry, where)
+    return find_instrument(recipe.instrument, registry, recipe.folder, where)
+
+
+def _of_camera(recipe: Recipe, registry: Registry, where: Where | None) -> Instrument:
+    """Ask the camera of a recipe what it is."""
+    named = registry.named("camera", recipe.camera.use)
+    if named.declaration.instrument is None:
+        what = f"a camera {recipe.camera.use!r} does not say what instrument it is"
+        raise RecipeError([Problem(what, "name an instrument, or its file", where, "instrument")])
+    instrument: Instrument = registry.ask(named, "instrument", recipe.camera.options)
+    return instrument
 
 
 def find_instrument(name: str, registry: Registry, folder: str, where: Where | None) -> Instrument:

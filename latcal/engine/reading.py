@@ -187,7 +187,7 @@ def _limits(shape: LimitsShape | None) -> TimeLimits:
 
 def _check_instrument(problems: Problems, registry: Registry, name: str) -> None:
     known = registry.names("instrument")
-    if not (name in known or "/" in name or name.endswith((".yaml", ".yml"))):
+    if not (name in (*known, "camera") or "/" in name or name.endswith((".yaml", ".yml"))):
         problems.at_value(("instrument",), registry.absence("instrument", name), nearest(name, known))
 
 

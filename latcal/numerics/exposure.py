@@ -26,6 +26,11 @@ SAFE_FRACTION: Final = 0.5
 USABLE_FRACTION: Final = 0.75
 """A probe that came out above this part of the ceiling is not used; latcal's choice, half again what is aimed at."""
 
+LATE_S: Final = 0.05
+"""How late a shutter may open for a second probe to stay below what it is aimed at [s]; latcal's choice, above what leaf shutters
+and most others need. By a first probe that is not much longer, the light seems fainter than it is.
+"""
+
 FAINTEST: Final = 50.0
 """A probe below this level is not used [electron]; latcal's choice: what a bias leaves is some electrons (docs/physics.md)."""
 
@@ -48,7 +53,8 @@ class Probe:
     ----------
     time_s : scalar [s]
     level : scalar [electron]
-        Above bias; the median of the detector. Infinite where it was saturated.
+        Above bias; the median of the detector. Infinite where it was saturated. Far below 0 is too bright as well: then
+        light has come into the overscan.
     """
 
     time_s: float
@@ -115,8 +121,9 @@ def first_probe(light: float | None, within: Range) -> float:
 def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
     """Choose the time of the next probe from those that were taken.
 
-    A second one is aimed, as if there were no delay, at the wanted level that is farther from the first, and at half of
-    the ceiling at most; where that is too near to the first, at twice its time, else at half of it.
+    A second one is aimed, as if there were no delay, at the wanted level that is farther from the first; where that is too
+    near to the first, at twice its time, else at half of it. None shows more than half of the ceiling, even if the shutter
+    opens late by `LATE_S`.
 
     Parameters
     ----------
@@ -139,8 +146,9 @@ def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
         return None
     if len(probes) >= MOST_PROBES:
         raise _gave_up(f"{len(probes)} probes are the most", probes)
-    faint = max((probe.time_s for probe in seen if probe.level < FAINTEST), default=0.0)
-    bright = min((probe.time_s for probe in seen if probe not in good and probe.level >= FAINTEST), default=math.inf)
+    dim = [probe for probe in seen if abs(probe.level) < FAINTEST]
+    faint = max((probe.time_s for probe in dim), default=0.0)
+    bright = min((probe.time_s for probe in seen if probe not in good and probe not in dim), default=math.inf)
     if good:
         return _beside(good[0], faint, bright, within, probes)
     return _into_range(faint, bright, within, probes)
@@ -171,25 +179,25 @@ def _into_range(faint: float, bright: float, within: Range, probes: Sequence[Pro
 
 def _beside(first: Probe, faint: float, bright: float, within: Range, probes: Sequence[Probe]) -> float:
     """Choose a second time that is far from the first one, and not where a probe was too faint or too bright."""
-    per_second = first.level / first.time_s if first.time_s > 0.0 else math.inf
-    for wanted in _aims(first, per_second, within):
-        time_s = within.clip(wanted)
+    late_s = min(LATE_S, first.time_s / 2)
+    safe_s = late_s + (first.time_s - late_s) * within.brightest / first.level
+    for wanted in _aims(first, within):
+        time_s = within.clip(min(wanted, safe_s))
         if time_s >= bright:
             time_s = math.sqrt(first.time_s * bright)
         if time_s <= faint:
             time_s = math.sqrt(first.time_s * faint)
         apart = max(time_s / first.time_s, first.time_s / time_s) if min(time_s, first.time_s) > 0.0 else 0.0
-        safe = time_s * per_second <= within.brightest * (1.0 + ROUNDING)
-        if apart >= LEAST_RATIO * (1.0 - ROUNDING) and safe:
+        if apart >= LEAST_RATIO * (1.0 - ROUNDING) and time_s <= safe_s * (1.0 + ROUNDING):
             return time_s
     what = f"no second probe between {within.shortest:.6g} and {within.longest:.6g} s differs by a factor {LEAST_RATIO:g}"
     raise _gave_up(f"{what} from the first and stays between {FAINTEST:g} and {within.brightest:.6g} electron", probes)
 
 
-def _aims(first: Probe, per_second: float, within: Range) -> Iterator[float]:
+def _aims(first: Probe, within: Range) -> Iterator[float]:
     ends = (min(within.highest, within.brightest), min(max(within.lowest, 2 * FAINTEST), within.brightest))
     for level in sorted(ends, key=lambda end: -abs(math.log(end / first.level))):
-        yield level / per_second
+        yield first.time_s * level / first.level
     yield first.time_s * LEAST_RATIO
     yield first.time_s / LEAST_RATIO
 
@@ -223,18 +231,19 @@ def solve(probes: Sequence[Probe], target: float, *, ceiling: float, shortest: f
     Raises
     ------
     BuildError
-        If the target is above the ceiling, the level does not rise with time, or no allowed time gives the target.
-        The message names the probes.
+        If the target is above the ceiling, fewer than two probes are of use, the level does not rise with time, or no
+        allowed time gives the target. The message names the probes.
     """
     tried = _tried(probes)
     if not 0.0 < target <= ceiling:
         raise BuildError(f"a level of {target:.6g} electron is not between 0 and the ceiling of {ceiling:.6g} electron")
-    rate, time_mean, level_mean = _line([probe for probe in usable(probes, ceiling) if math.isfinite(probe.time_s)])
+    used = usable(probes, ceiling)
+    if len(used) < 2:
+        bounds = f"{FAINTEST:g} and {USABLE_FRACTION * ceiling:.6g} electron"
+        raise BuildError(f"{len(used)} of {len(probes)} probes are between {bounds}, and two must be (probes: {tried})")
+    rate, time_mean, level_mean = _line(used)
     if not rate > 0.0:
-        raise BuildError(
-            f"the level does not rise with time (probes: {tried}; ceiling {ceiling:.6g} electron): "
-            "two probes of different time below the ceiling are needed, and a lamp that is on"
-        )
+        raise BuildError(f"the level does not rise with time (probes: {tried}): is it the lamp that is seen")
     time_s = time_mean + (target - level_mean) / rate
     if not shortest * (1.0 - ROUNDING) <= time_s <= longest * (1.0 + ROUNDING):
         raise BuildError(
@@ -246,8 +255,6 @@ def solve(probes: Sequence[Probe], target: float, *, ceiling: float, shortest: f
 
 def _line(probes: Sequence[Probe]) -> tuple[float, float, float]:
     """Fit a line; give its slope, and a point it runs through."""
-    if not probes:
-        return math.nan, math.nan, math.nan
     count = len(probes)
     time_mean = math.fsum(probe.time_s for probe in probes) / count
     level_mean = math.fsum(probe.level for probe in probes) / count

@@ -234,7 +234,7 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 """By kind of what is opened: its methods, all of which it must have, and what they must give."""
 
 MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
-    {"camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate")}}
+    {"camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything}}
 )
 """By kind of what is opened: methods that it may have too."""
 
@@ -261,7 +261,11 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
             "summarise": Function(("measured", "products"), MEASUREMENTS),
             "budget": Function(("outlook",), several(EXPECTATION, "a list of Expectation")),
         },
-        "camera": {"open": _open("camera"), "describe": Function(("options", "instrument"), maybe(DESCRIPTION))},
+        "camera": {
+            "open": _open("camera"),
+            "describe": Function(("options", "instrument"), maybe(DESCRIPTION)),
+            "instrument": Function(("options",), one(Instrument)),
+        },
         "store": {"open": _open("store"), "recognises": Function(("path",), truth)},
         "executor": {"open": _open("executor")},
         "reporter": {"open": _open("reporter")},

@@ -67,8 +67,8 @@ class CameraDescription:
     light : float or None [electron / s]
         What a pixel gathers of its lamp in a flat, as far as it knows.
     wait_s : float [s]
-        How long `take` may wait, before an exposure begins, until its hardware is ready: `limits.answer` begins after
-        that too.
+        How long `prepare` may wait, before an exposure begins, until its hardware is ready; or `take`, of a camera without
+        `prepare`. `limits.answer` begins after that.
     """
 
     overhead_s: float
@@ -82,23 +82,27 @@ class CameraDescription:
     wait_s: float = 0.0
 
 
-class Inspected(Protocol):
-    """What a camera may have beside what every `Camera` has: it is shown to a person, by ``latcal doctor``.
-
-    Either may be left out. Both are called when the camera is open, and move nothing.
-    """
+class CameraExtras(Protocol):
+    """What a camera may have beside what every `Camera` has; each of them may be left out."""
 
     def offers(self) -> Mapping[str, str]:
         """Say what there is beside detectors: ``{"cooler": "to -20 C", "lamp": "Light Panel, 0 to 255"}``."""
 
     def gates(self) -> Iterable[Gate]:
-        """Say what must hold before exposures, and how it stands now."""
+        """Say what must hold before exposures, and how it stands now; move nothing."""
+
+    def prepare(self, request: ExposureRequest) -> None:
+        """Bring things into place for an exposure, and wait for its gates.
+
+        It is called before `take`, which does the same if it was not, and may last `CameraDescription.wait_s` and
+        `limits.answer`: so that a `take` that hangs is known sooner. Raises as `take` does.
+        """
 
 
 class Camera(Protocol):
     """Takes exposures. A context manager; entering it moves nothing.
 
-    All but `abort` is called in one thread. What it may have too is `Inspected`.
+    All but `abort` is called in one thread. What it may have too is `CameraExtras`.
     """
 
     detectors: tuple[Detector, ...]

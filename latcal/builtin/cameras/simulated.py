@@ -9,8 +9,6 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Self
 
-from astropy.time import Time
-
 from latcal.builtin.cameras.simulation.clock import RealClock, SimulatedClock
 from latcal.builtin.cameras.simulation.cooling import gate
 from latcal.builtin.cameras.simulation.failing import Failing
@@ -24,7 +22,6 @@ from latcal.plugin import (
     CameraDescription,
     CameraError,
     CameraType,
-    Exposure,
     ExposureRequest,
     Frame,
     Gate,
@@ -35,7 +32,6 @@ from latcal.plugin import (
     Take,
     World,
     hookimpl,
-    observation_id,
     wait_for_gates,
 )
 
@@ -103,6 +99,19 @@ class SimulatedCamera:
         """Say whether the sensor is cold."""
         return (gate(self._options, self._clock.elapsed_s),)
 
+    def prepare(self, request: ExposureRequest) -> None:
+        """Wait until the sensor is cold.
+
+        Raises
+        ------
+        CameraError
+            If it was aborted.
+        NotReady
+            If the sensor does not become cold in time.
+        """
+        self._clock.begin()
+        wait_for_gates(self.gates, request, self._clock, now=lambda: self._clock.elapsed_s)
+
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Take one exposure and give its frames, one per detector asked for.
 
@@ -114,14 +123,13 @@ class SimulatedCamera:
             If the sensor does not become cold in time.
         """
         faults = struck(self._options.faults, request.sequence, request.position)
-        self._clock.begin()
-        wait_for_gates(self.gates, request, self._clock, now=lambda: self._clock.elapsed_s)
+        self.prepare(request)
         retried = {RETRIED: 1} if any("lost once" in faults.on(key) for key in request.detectors) else {}
         for _ in retried:
             self._clock.expose(request.time_s, self._instrument.readout_s, request.pause_s)
         begin = self._clock.expose(request.time_s, self._instrument.readout_s, request.pause_s)
         dark_time_s = float(request.time_s + self._options.dark_delay.to_value("s"))
-        exposure = _exposure(request, self._instrument, dark_time_s, begin)
+        exposure = request.happened(self._instrument.id_prefix, begin, dark_time_s=dark_time_s)
         for key in request.detectors:
             true, mine = self._truth(key), faults.on(key)
             self._failing.wait(mine, request)
@@ -165,21 +173,6 @@ class SimulatedCamera:
 
 def _true(options: SimulatedOptions, instrument: Instrument, key: int) -> Truth:
     return truth(options, instrument.detector(key))
-
-
-def _exposure(request: ExposureRequest, instrument: Instrument, dark_time_s: float, begin: Time) -> Exposure:
-    return Exposure(
-        id=request.number,
-        obs_id=observation_id(instrument.id_prefix, request.number),
-        image=request.image,
-        time_s=request.time_s,
-        dark_time_s=dark_time_s,
-        begin=begin,
-        setup=request.setup,
-        sequence=request.sequence,
-        discarded=request.discarded,
-        labels=request.labels,
-    )
 
 
 def _problems(request: ExposureRequest, instrument: Instrument) -> Iterator[str]:

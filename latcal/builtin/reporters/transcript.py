@@ -154,10 +154,11 @@ def _sequence(report: RunReport, name: str, steps: tuple[int, ...]) -> Iterator[
     if ids:
         text += f", {min(ids)}" + (f" to {max(ids)}" if len(ids) > 1 else "")
     yield Line(text + _first_fault(mine), BAD if any(s.status is Status.FAILED for s in mine) else "")
-    for solved in report.solved:
-        if solved.sequence == name:
-            probes = ", ".join(f"{time_s:g} s gave {level:.4g} e-" for time_s, level in solved.probes)
-            yield Line(f"  {solved.level} is {solved.time_s:.4g} s (probes: {probes})")
+    told: tuple[tuple[float, float], ...] = ()
+    for solved in (solved for solved in report.solved if solved.sequence == name):
+        probes = ", ".join(f"{time_s:g} s gave {level:.4g} e-" for time_s, level in solved.probes)
+        yield Line(f"  {solved.level} is {solved.time_s:.4g} s" + (f" (probes: {probes})" if solved.probes != told else ""))
+        told = solved.probes
 
 
 def _spared(step: StepReport) -> bool:

@@ -91,6 +91,19 @@ def test_the_first_signal_sets_stop_and_the_second_ends_a_command_that_has_no_ca
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 
 
+def test_a_terminal_that_is_gone_stops_a_run_unless_it_was_told_to_outlive_it() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for found, stops in ((signal.SIG_DFL, True), (signal.SIG_IGN, False)):
+            signal.signal(signal.SIGHUP, found)
+            with stopping() as signals:
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert signals.stop.is_set() is stops
+            assert signal.getsignal(signal.SIGHUP) == found
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_columns_are_aligned() -> None:
     assert list(columns([("a", "bbb", ""), ("aaaa", "b", "c")])) == ["a     bbb", "aaaa  b    c"]
 
