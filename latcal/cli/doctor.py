@@ -49,8 +49,14 @@ def _lines(plan: Plan, found: Inspection) -> Iterator[str]:
         yield from columns([("  holds" if gate.holds else "  CLOSED", str(gate)) for gate in found.gates])
     yield from (f"problem: {text}" for text in found.problems)
     yield from (f"note: {text}" for text in found.remarks)
+    yield "ready" if found.ready else f"not ready: {_faults(found)}"
+
+
+def _faults(found: Inspection) -> str:
+    from latcal.plugin.wording import counted
+
     closed = sum(not gate.holds for gate in found.gates)
-    yield "ready" if found.ready else f"not ready: {closed} of {len(found.gates)} gates closed, {len(found.problems)} problems"
+    return f"{closed} of {counted(len(found.gates), 'gate')} closed, {counted(len(found.problems), 'problem')}"
 
 
 def _facts(found: Inspection) -> Iterator[tuple[str, str]]:

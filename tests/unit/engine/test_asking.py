@@ -43,6 +43,9 @@ class Shutter:
     def __exit__(self, *exc: object) -> None:
         self._do("exit")
 
+    def prepare(self, _: Any) -> None:
+        self._do("prepare")
+
     def take(self, _: Any) -> Iterator[Any]:
         self._do("take")
         raise CameraError("aborted")
@@ -50,7 +53,7 @@ class Shutter:
 
     def abort(self) -> None:
         self.said.append("abort")
-        if self.hangs == "take":
+        if self.hangs in ("take", "prepare"):
             self.let_go.set()
 
 
@@ -58,9 +61,10 @@ class Shutter:
 def asked() -> Iterator[Callable[[Shutter, float], Asked]]:
     made: list[Shutter] = []
 
-    def make(shutter: Shutter, abort_s: float = PATIENCE) -> Asked:
+    def make(shutter: Shutter, abort_s: float = PATIENCE, answer_s: float = PATIENCE) -> Asked:
         made.append(shutter)
-        return Asked(lambda: Guarded(shutter, "a test"), TimeLimits(PATIENCE, abort_s), 0.0, threading.Event())
+        limits = TimeLimits(answer_s, abort_s)
+        return Asked(lambda: Guarded(shutter, "a test"), limits, 0.0, threading.Event(), wait_s=0.1)
 
     yield make
     for shutter in made:
@@ -92,9 +96,18 @@ def test_an_exposure_under_way_is_aborted_before_the_camera_is_closed(asked: Cal
     assert shutter.begun.wait(PATIENCE)
     assert camera.release()
     taking.join(PATIENCE)
-    assert shutter.said[:3] == ["enter", "take", "abort"]
+    assert shutter.said[:4] == ["enter", "prepare", "take", "abort"]
     assert shutter.said[-1] == "exit"
     assert shutter.said.count("exit") == 1
+
+
+def test_a_camera_that_is_never_ready_is_aborted_after_the_time_of_its_gates(asked: Callable[..., Asked]) -> None:
+    shutter = Shutter("prepare")
+    with asked(shutter, answer_s=0.2) as camera:
+        words = r"exposure 2022110400001: it was not ready within 0\.3 s \(0\.1 s for its gates, limits\.answer 0\.2 s\)"
+        with pytest.raises(CameraError, match=words):
+            camera.take(request(0))
+    assert shutter.said == ["enter", "prepare", "abort", "exit"]
 
 
 def test_a_camera_that_is_being_closed_is_waited_for(asked: Callable[..., Asked]) -> None:
