@@ -24,6 +24,13 @@ def open_camera(options: IndiOptions, world: World) -> Camera:
     return IndiCamera(options, world)
 
 
+def discovered(options: IndiOptions) -> Instrument:
+    """Ask the devices what they are."""
+    from latcal_indi.discovering import instrument
+
+    return instrument(options)
+
+
 def describe(options: IndiOptions, instrument: Instrument) -> CameraDescription:
     """Say what the camera does without opening it; filters and shortest times are known when it is open."""
     waits = options.waits
@@ -46,6 +53,7 @@ def latcal_cameras() -> Iterator[CameraType]:
         options=IndiOptions,
         open=open_camera,
         describe=describe,
+        instrument=discovered,
     )
 
 

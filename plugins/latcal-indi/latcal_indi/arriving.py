@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from numpy.typing import NDArray
-
 from latcal.formats.raw import read_raw
 from latcal.plugin import Amplifier, Detector, StoreError
+from numpy.typing import NDArray
 
 from latcal_indi.mirror import Blob
 from latcal_indi.troubles import Trouble

@@ -5,30 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Self
 
 from attrs import evolve
-
 from latcal.plugin import (
-    RETRIED,
     CameraError,
-    Exposure,
     ExposureRequest,
     Frame,
     Gate,
     Setup,
     World,
-    observation_id,
     wait_for_gates,
 )
 
-from latcal_indi import arriving, checking, gating, offering
-from latcal_indi.arriving import Asked
+from latcal_indi import checking, framing, gating, offering
 from latcal_indi.exposing import Exposing
 from latcal_indi.hardware import Hardware
-from latcal_indi.mirror import Blob
 from latcal_indi.options import IndiOptions
 from latcal_indi.preparing import Preparing, Wheel
+from latcal_indi.restoring import Restoring
 from latcal_indi.troubles import Aborted, Trouble
 
 LOOK_S = 0.1
@@ -52,7 +47,7 @@ class IndiCamera:
 
     def __enter__(self) -> Self:
         """Connect to the server and its devices; nothing is moved."""
-        self._hardware.aborted.clear()
+        self._hardware.begin()
         try:
             self._hardware.open()
         except CameraError:
@@ -74,34 +69,12 @@ class IndiCamera:
             return
         self._open = False
         self._hardware.aborted.clear()
-        until = time.monotonic() + self._options.waits.s("restore")
         try:
-            faults = self._restored(until)
+            faults = Restoring(self._hardware, self._preparing, self._exposing).restore()
         finally:
             self._hardware.link.close()
         if faults:
             raise CameraError(f"not all hardware is as it was found: {'; '.join(faults)} (see to it by hand)")
-
-    def _restored(self, until: float) -> list[str]:
-        """Put all back, the lamp first; whatever goes wrong with one thing, the others are seen to."""
-        faults: list[str] = []
-        for act in (self._find_again, self._lamp_off, self._exposing.tell_to_abort, self._exposing.wait_for_idle):
-            try:
-                act()
-            except Trouble as trouble:
-                faults.append(str(trouble))
-        return list(dict.fromkeys([*faults, *self._hardware.restore(until)]))
-
-    def _find_again(self) -> None:
-        if self._hardware.found and self._hardware.mirror.lost:
-            self._hardware.link.open(self._options.waits.s("connect"), self._hardware.aborted)
-
-    def _lamp_off(self) -> None:
-        lamp = self._options.lamp
-        if lamp is not None and (lamp.device, lamp.property) in self._hardware.found:
-            self._hardware.put(lamp.device, "CONNECTION", {"CONNECT": "On"}, "discover")
-            self._preparing.lamp(lamp, lit=False)
-            self._hardware.found[lamp.device, lamp.property] = {lamp.off: "On"}
 
     # -- what is asked beforehand ----------------------------------------------------------------------------------
 
@@ -111,8 +84,10 @@ class IndiCamera:
         return tuple(dict.fromkeys(checked.problems(requests)))
 
     def remarks(self) -> Iterable[str]:
-        """Say which gates do not hold now: they are waited for."""
-        return tuple(f"not yet: {gate}" for gate in self.gates() if not gate.holds)
+        """Say what is found that will not be left so: a lamp that is lit."""
+        lamp = self._options.lamp
+        if lamp is not None and self._hardware.value(lamp.device, lamp.property, lamp.on) == "On":
+            yield f"the lamp {lamp.device!r} was found lit: once it has been switched here, it is off at the end"
 
     def gates(self) -> tuple[Gate, ...]:
         """Give what must hold before exposures, and how it stands."""
@@ -160,13 +135,14 @@ class IndiCamera:
             while True:
                 try:
                     frames = self._attempt(request, tuple(map(str, faults)))
-                    dark = request.index in self._last_lit
-                    return frames
                 except Trouble as trouble:
                     faults.append(trouble)
                     self._end_what_is_under_way(faults)
                     if len(faults) > self._options.retries:
                         raise CameraError(_failed(request, faults)) from trouble
+                else:
+                    dark = request.index in self._last_lit
+                    return frames
         except Aborted as aborted:
             raise CameraError(f"exposure {request.number} was aborted") from aborted
         finally:
@@ -185,41 +161,14 @@ class IndiCamera:
         wait_for_gates(self.gates, request, hardware.aborted, every_s=LOOK_S)
         devices = tuple(self._device(key) for key in request.detectors)
         begin, began = self._world.now(), time.monotonic()
-        blobs = self._exposing.finish(self._exposing.begin(devices, request.time_s), request.time_s)
-        return self._frames(request, setup, begin, time.monotonic() - began, blobs, faults)
+        came = self._exposing.finish(self._exposing.begin(devices, request.time_s), request.time_s)
+        blobs = {key: came[device] for key, device in zip(request.detectors, devices, strict=True)}
+        taken = framing.Taken(request, setup, begin, time.monotonic() - began, faults)
+        return framing.Framing(self._hardware, self._wheel, self._exposing, self._world).frames(taken, blobs)
 
     def _device(self, key: int) -> str:
         places = {detector.id: device for detector, device in zip(self.detectors, self._options.devices, strict=False)}
         return places[key]
-
-    def _frames(
-        self, request: ExposureRequest, setup: Setup, begin: Any, took_s: float, blobs: Mapping[str, Blob],
-        faults: tuple[str, ...],
-    ) -> tuple[Frame, ...]:  # fmt: skip
-        kind = self._options.types[request.image]
-        self._world.scratch.mkdir(parents=True, exist_ok=True)
-        read = []
-        for key in request.detectors:
-            device, detector = self._device(key), self._instrument.detector(key)
-            asked = Asked(device, kind, request.time_s, setup.binning, self._exposing.shortest_s(device))
-            path = self._world.scratch / f"indi-{request.number}-{key}.fits"
-            header, raw = arriving.read(blobs[device], detector, path, asked)
-            dark_s = arriving.dark_time_s(header, asked, took_s)
-            whole = arriving.completed(header, offering.cards(self._hardware, self._wheel, device), _marks(faults))
-            read.append((detector, raw, whole, dark_s))
-        exposure = Exposure(
-            id=request.number,
-            obs_id=observation_id(self._instrument.id_prefix, request.number),
-            image=request.image,
-            time_s=request.time_s,
-            dark_time_s=max(dark_s for _, _, _, dark_s in read),
-            begin=begin,
-            setup=setup,
-            sequence=request.sequence,
-            discarded=request.discarded,
-            labels=request.labels,
-        )
-        return tuple(Frame(exposure, detector, raw, header) for detector, raw, header, _ in read)
 
     def _end_what_is_under_way(self, faults: list[Trouble]) -> None:
         """Abort what a failed attempt left behind; what goes wrong with that is told with the fault."""
@@ -255,8 +204,3 @@ def _failed(request: ExposureRequest, faults: list[Trouble]) -> str:
     before = f"; before that: {'; '.join(words[:-1])}" if len(words) > 1 else ""
     count = f"{len(faults)} attempts failed" if len(faults) > 1 else "it failed"
     return f"exposure {request.number}: {count}: {words[-1]}{before}"
-
-
-def _marks(faults: tuple[str, ...]) -> dict[str, Any]:
-    """Mark a frame that was taken again: how often it failed before, and why at last."""
-    return {RETRIED: len(faults), "RETRYWHY": faults[-1][:60]} if faults else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attrs import define
-
 from latcal.plugin import Detector, ExposureRequest, Instrument
 
 from latcal_indi.exposing import Exposing
@@ -57,8 +56,8 @@ class Checking:
         if gates.closed is not None and "cover" in gates.closed.what and options.cover is None:
             yield "gates.closed: there is no cover (write 'cover: {device: ...}' beside gates, or 'what: [shutter]')"
         wanted = [("closed", "dome", options.dome, SHUTTER[0])] if gates.closed and "shutter" in gates.closed.what else []
-        for part in gates.parked.what if gates.parked else ():
-            wanted.append(("parked", part, getattr(options, part), PARKING[part][0]))
+        parked = gates.parked.what if gates.parked else ()
+        wanted += [("parked", part, getattr(options, part), PARKING[part][0]) for part in parked]
         for gate, word, device, name in wanted:
             if not device:
                 yield f"gates.{gate}: there is no {word} (write '{word}: ...' beside gates)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from attrs import define, field
 
@@ -54,7 +55,7 @@ class Exposing:
             self.hardware.send(device, EXPOSURE, {"CCD_EXPOSURE_VALUE": asked_s}, limit_s)
         after = {}
         for device in devices:
-            begun = mirror.wait(lambda device=device: self._begun(device, before), limit_s, self.hardware.aborted)
+            begun = mirror.wait(partial(self._begun, device, before), limit_s, self.hardware.aborted)
             if begun is None:
                 raise Trouble(f"{device!r} did not begin an exposure within waits.answer {limit_s:g} s{mirror.said(device)}")
             after[device] = begun
@@ -87,9 +88,7 @@ class Exposing:
         came: dict[str, Blob] = {}
         for device, heard in after.items():
             left_s = until - time.monotonic()
-            blob = self.hardware.mirror.wait(
-                lambda device=device, heard=heard: self._came(device, heard), left_s, self.hardware.aborted
-            )
+            blob = self.hardware.mirror.wait(partial(self._came, device, heard), left_s, self.hardware.aborted)
             if blob is None:
                 told = self._told(device)
                 stands = f"{EXPOSURE} {told.values.get('CCD_EXPOSURE_VALUE'):g} s, {told.state}"
@@ -123,7 +122,7 @@ class Exposing:
         """
         limit_s = self.hardware.options.waits.s("abort")
         for device in self.under_way:
-            idle = self.hardware.mirror.wait(lambda device=device: self._idle(device), limit_s, self.hardware.aborted)
+            idle = self.hardware.mirror.wait(partial(self._idle, device), limit_s, self.hardware.aborted)
             if idle is None:
                 raise Trouble(f"{device!r} did not end its exposure within waits.abort {limit_s:g} s")
         self.under_way = ()

@@ -21,9 +21,10 @@ PARKING = {"dome": ("DOME_PARK", "PARK"), "mount": ("TELESCOPE_PARK", "PARK")}
 def gates(hardware: Hardware) -> Iterator[Gate]:
     """Give every gate that the options ask for, as it stands now."""
     chosen = hardware.options.gates
-    if chosen.temperature is not None:
+    if chosen.temperature is not None and hardware.options.temperature is not None:
+        point = float(hardware.options.temperature.to_value("deg_C"))
         for device in hardware.options.devices:
-            yield _temperature(hardware, chosen.temperature, device)
+            yield _temperature(hardware, chosen.temperature, point, device)
     if chosen.closed is not None:
         yield from _closed(hardware, chosen.closed)
     if chosen.lamp is not None and hardware.options.lamp is not None:
@@ -37,12 +38,11 @@ def images_of(types: Mapping[str, str], *wanted: str) -> frozenset[str]:
     return frozenset(image for image, kind in types.items() if kind in wanted)
 
 
-def _temperature(hardware: Hardware, gate: TemperatureGate, device: str) -> Gate:
-    point, within = (float(one.to_value("deg_C")) for one in (hardware.options.temperature, gate.within))
-    stable_s = float(gate.stable.to_value("s"))
+def _temperature(hardware: Hardware, gate: TemperatureGate, point: float, device: str) -> Gate:
+    within, stable_s = float(gate.within.to_value("deg_C")), float(gate.stable.to_value("s"))
 
     def near(values: Mapping[str, Any]) -> bool:
-        return abs(values.get("CCD_TEMPERATURE_VALUE", float("inf")) - point) <= within
+        return bool(abs(values.get("CCD_TEMPERATURE_VALUE", float("inf")) - point) <= within)
 
     now = hardware.value(device, "CCD_TEMPERATURE", "CCD_TEMPERATURE_VALUE")
     since_s = hardware.mirror.since(device, "CCD_TEMPERATURE", near)

@@ -13,7 +13,7 @@ from attrs import define, field
 from latcal_indi.link import Link
 from latcal_indi.mirror import Mirror, Property
 from latcal_indi.options import IndiOptions
-from latcal_indi.troubles import Aborted, Trouble
+from latcal_indi.troubles import Trouble
 
 CLOSE = 1e-6
 """How far a number may be from what was set, as a part of it: drivers tell fewer digits; our choice."""
@@ -39,6 +39,8 @@ class Hardware:
         Ends every wait.
     points : dict
         By camera: the set point that its cooler was given [C].
+    until : float
+        Of `time.monotonic`: no wait for a property is longer.
     """
 
     options: IndiOptions
@@ -47,7 +49,7 @@ class Hardware:
     aborted: threading.Event = field(factory=threading.Event, init=False)
     found: dict[tuple[str, str], Members] = field(factory=dict, init=False)
     points: dict[str, float] = field(factory=dict, init=False)
-    _until: float = field(default=math.inf, init=False)
+    until: float = field(default=math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.link = Link(self.options.host, self.options.port, self.mirror)
@@ -56,6 +58,13 @@ class Hardware:
     def devices(self) -> tuple[str, ...]:
         """Every device that is used: cameras first."""
         return tuple(dict.fromkeys((*self.options.devices, *self.options.others, *self.options.settings)))
+
+    def begin(self) -> None:
+        """Remember nothing, wait as long as the options say."""
+        self.aborted.clear()
+        self.found.clear()
+        self.points.clear()
+        self.until = math.inf
 
     def open(self) -> None:
         """Connect to the server and see that all devices are there and connected.
@@ -147,9 +156,9 @@ class Hardware:
         """
         told = self.need(device, name)
         self.remember(told)
-        if _is(told, members) and told.state != "Busy":
+        if stands(told, members) and told.state != "Busy":
             return
-        limit_s = min(self.options.waits.s(limit), max(self._until - time.monotonic(), LEAST_S))
+        limit_s = min(self.options.waits.s(limit), max(self.until - time.monotonic(), LEAST_S))
         self.send(device, name, members, limit_s)
         if settle:
             self._settle(device, name, members, told.heard, limit, limit_s)
@@ -160,13 +169,13 @@ class Hardware:
             if now is None:
                 raise Trouble(f"{device!r} is gone: its driver has ended")
             if now.heard > before and now.state == "Alert":
-                raise Trouble(f"{device!r} refused {_shown(name, members)}{self.mirror.said(device)}")
-            return now if now.heard > before and now.state != "Busy" and _is(now, members) else None
+                raise Trouble(f"{device!r} refused {shown(name, members)}{self.mirror.said(device)}")
+            return now if now.heard > before and now.state != "Busy" and stands(now, members) else None
 
         if self.mirror.wait(there, limit_s, self.aborted) is None:
             now = self.mirror.get(device, name)
-            stands = f"{_shown(name, {one: now.values.get(one) for one in members})}, {now.state}" if now else "gone"
-            raise Trouble(f"{device!r} is at {stands}, not at {_shown(name, members)}, after waits.{limit} {limit_s:g} s")
+            at = f"{shown(name, {one: now.values.get(one) for one in members})}, {now.state}" if now else "gone"
+            raise Trouble(f"{device!r} is at {at}, not at {shown(name, members)}, after waits.{limit} {limit_s:g} s")
 
     def send(self, device: str, name: str, members: Members, limit_s: float) -> None:
         """Send without waiting for what comes of it."""
@@ -182,56 +191,9 @@ class Hardware:
         told = self.mirror.get(device, "CONNECTION")
         return told is not None and told.values.get("CONNECT") == "On" and told.state != "Busy"
 
-    def restore(self, until: float) -> list[str]:
-        """Put everything back as it was found, the last thing that was set first.
 
-        Parameters
-        ----------
-        until : float
-            Of `time.monotonic`: what is not back by then is given up.
-
-        Returns
-        -------
-        list of str
-            What could not be put back, and why.
-        """
-        faults, self._until = [], until
-        for (device, name), members in reversed(self.found.items()):
-            told = self.mirror.get(device, name)
-            if told is not None and _is(told, members) and not self.mirror.lost:
-                continue
-            if self._is_left(device, name):
-                continue
-            try:
-                self._put_back(device, name, members, until)
-            except (Trouble, Aborted) as error:
-                faults.append(str(error))
-        return list(dict.fromkeys(faults))
-
-    def _put_back(self, device: str, name: str, members: Members, until: float) -> None:
-        if time.monotonic() >= until:
-            limit = f"waits.restore {self.options.waits.s('restore'):g} s"
-            raise Trouble(f"{_shown(name, members)} of {device!r} was not put back within {limit}")
-        if name != "CONNECTION" and not self.connected(device):
-            self.put(device, "CONNECTION", {"CONNECT": "On"}, "discover")
-        self.put(device, name, members, _limit_of(name, self.options), settle=name != "CCD_TEMPERATURE")
-
-    def _is_left(self, device: str, name: str) -> bool:
-        """Tell what is not put back: the set point of a cooler that was off, and what goes with it."""
-        cooler = self.found.get((device, "CCD_COOLER"))
-        return name == "CCD_TEMPERATURE" and cooler is not None and cooler.get("COOLER_ON") != "On"
-
-
-def _limit_of(name: str, options: IndiOptions) -> str:
-    limits = {"CONNECTION": "discover", "FILTER_SLOT": "filter"}
-    if options.lamp is not None:
-        limits[options.lamp.property] = "lamp"
-    if options.cover is not None:
-        limits[options.cover.property] = "cover"
-    return limits.get(name, "answer")
-
-
-def _is(told: Property, members: Members) -> bool:
+def stands(told: Property, members: Members) -> bool:
+    """Tell whether a property has these values."""
     return all(_same(told.values.get(member), value) for member, value in members.items())
 
 
@@ -248,5 +210,6 @@ def _whole(told: Property | None, members: Members) -> Members:
     return {**{one: "Off" for one, value in told.values.items() if value == "On" and one not in members}, **members}
 
 
-def _shown(name: str, members: Members) -> str:
+def shown(name: str, members: Members) -> str:
+    """Write a property and values of it."""
     return f"{name} {', '.join(f'{member} {value}' for member, value in members.items())}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import Factory, fields, frozen
-
 from latcal.plugin import option
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def _at_least_one(_: Any, __: Any, value: tuple[str, ...]) -> None:
 def _a_port(_: Any, __: Any, value: int) -> None:
     if not 0 < value < 65536:
         raise ValueError(f"{value} is not a port", "write 7624")
+
+
+def _binned(_: Any, __: Any, value: str) -> None:
+    if not re.fullmatch("[1-9][0-9]?x[1-9][0-9]?", value):
+        raise ValueError(f"{value!r} is not a binning", "write 2x2")
 
 
 def _limit(default: str, help: str) -> Any:  # noqa: A002 - as `option` calls it
@@ -164,6 +169,9 @@ class IndiOptions:
     )
     gain: float | None = option(None, help="Gain setting of the driver (CCD_GAIN); as found, if left out.")
     offset: float | None = option(None, help="Offset setting of the driver (CCD_OFFSET); as found, if left out.")
+    binning: str = option(
+        "1x1", help="Columns and rows read as one, for `instrument: camera`; else the instrument says it.", validator=_binned
+    )
     temperature: Quantity | None = option(
         None, unit="deg_C", help="Set point of the cooler; the cooler is as found, if left out."
     )

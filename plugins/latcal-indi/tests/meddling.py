@@ -1,5 +1,6 @@
 """A server in between, which passes everything on and spoils what it is told to."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -35,10 +36,8 @@ class Meddler:
     def drop(self):
         """End every connection now."""
         for link in self.links:
-            try:
+            with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             link.close()
         self.links.clear()
 
@@ -68,10 +67,8 @@ class Meddler:
 
     def _end(self, *links):
         for link in links:
-            try:
+            with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def _pass_frames(self, source, target):
         held = b""

@@ -82,7 +82,7 @@ class Server:
         self.wait_until(lambda: len(self.look()) > 0, "it does not answer")
         return self
 
-    def wait_until(self, what, otherwise="it does not come about", patience_s=PATIENCE_S):
+    def wait_until(self, what, otherwise="it does not come about", patience_s=PATIENCE_S, every_s=0.1):
         until = time.monotonic() + patience_s
         while time.monotonic() < until:
             try:
@@ -90,7 +90,7 @@ class Server:
                     return
             except OSError:
                 pass
-            time.sleep(0.05)
+            time.sleep(every_s)
         otherwise = otherwise() if callable(otherwise) else otherwise
         pytest.fail(f"indiserver on {self.port}: {otherwise}: {(self.folder / 'server.log').read_text()[-600:]}")
 

@@ -6,10 +6,10 @@ from cameras import ask, camera, flat, instrument
 from latcal.plugin import CameraDescription
 from latcal.testing import CameraSuite
 from meddling import Meddler
-from servers import CCD, PANEL, hardware
+from servers import CCD, hardware
 
 import latcal_indi
-from latcal_indi.options import Gates, IndiOptions, Lamp, LampGate, TemperatureGate
+from latcal_indi.options import Gates, IndiOptions, LampGate, TemperatureGate
 
 
 class TestIndi(CameraSuite):

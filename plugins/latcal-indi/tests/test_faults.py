@@ -84,7 +84,7 @@ def registry():
 def night(registry, folder, port, begun):
     """Run the recipe, and say when its first exposure begins; give its report, or the error that ended it."""
     text = RECIPE.read_text().replace("port: 1 ", f"port: {port} ").replace("root: ./store", f"root: {folder}/store")
-    plan = latcal.plan(latcal.read(text, str(RECIPE), registry), registry)
+    plan = latcal.plan(latcal.read(text, str(RECIPE), registry, folder=str(RECIPE.parent)), registry)
     try:
         return fold(telling(latcal.events(plan, registry), begun)), None
     except LatcalError as error:

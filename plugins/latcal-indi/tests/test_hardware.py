@@ -59,6 +59,7 @@ def test_the_lamp_is_off_at_the_end_even_if_it_was_found_lit(fresh, tmp_path):
     fresh.connect_all()
     fresh.set(PANEL, "FLAT_LIGHT_CONTROL", FLAT_LIGHT_ON="On", FLAT_LIGHT_OFF="Off")
     with camera(fresh.port, tmp_path) as one:
+        assert any("was found lit" in remark for remark in one.remarks())
         list(one.take(flat(0)))
     assert fresh.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == "Off"
 
@@ -151,7 +152,8 @@ def test_the_cooler_is_set_waited_for_and_off_again_at_the_end(fresh, tmp_path):
     fresh.connect_all()
     gates = Gates(temperature=TemperatureGate(within="0.5 deg_C", stable="1 s", wait="20 s"))
     with camera(fresh.port, tmp_path, gates=gates, temperature="-5 deg_C") as one:
-        assert any("-5 C within 0.5 C for 1 s" in remark for remark in one.remarks())
+        (gate,) = one.gates()
+        assert (gate.holds, gate.wanted) == (False, "-5 C within 0.5 C for 1 s")
         (frame,) = one.take(ask(0))
         assert abs(frame.header["CCD-TEMP"] + 5) <= 0.5
         assert fresh.look()[CCD, "CCD_COOLER"]["COOLER_ON"] == "On"
