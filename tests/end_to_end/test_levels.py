@@ -108,6 +108,12 @@ def test_gains_and_curves_are_made_of_flats_by_level(night: Callable) -> None:
     assert gain["median"] == pytest.approx(1.08, rel=0.06)  # true gains scatter by 2 % about the nominal one
 
 
+def test_frames_that_exist_already_are_not_exposed_to_a_level(plugins: Registry, tmp_path: Any) -> None:
+    camera = f"camera={{use: replay, folder: '{tmp_path}', mapping: latiss}}"
+    with pytest.raises(RecipeError, match=r"sequences\.flats\.exposures: frames that exist already cannot be exposed to a level"):
+        plan(read(TEXT, "x.yaml", plugins, settings=[camera]), plugins)
+
+
 def test_a_plan_says_how_long_the_camera_is_wanted_at_most_and_likely(plugins: Registry) -> None:
     for camera, likely in (("silent", None), ("simulated", pytest.approx(171.0, rel=0.05))):
         recipe = read(TEXT, "x.yaml", plugins, settings=[LADDER, f"camera.use={camera}", "sequences.flats.longest=40 s"])
