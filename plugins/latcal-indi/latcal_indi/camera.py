@@ -182,11 +182,11 @@ class IndiCamera:
     def _darken(self) -> None:
         """Send the lamp off, waiting for nothing: no exposure wants it next, or this one has failed."""
         lamp = self._options.lamp
-        if lamp is None or self._hardware.value(lamp.device, lamp.property, lamp.on) != "On":
+        place = None if lamp is None else (lamp.device, lamp.property)
+        if lamp is None or place not in self._hardware.found or self._hardware.mirror.lost:
             return
-        if (lamp.device, lamp.property) in self._hardware.found and not self._hardware.mirror.lost:
-            limit_s = self._options.waits.s("lamp")
-            self._hardware.send(lamp.device, lamp.property, {lamp.off: "On"}, limit_s)
+        if place in self._hardware.unheard or self._hardware.value(*place, lamp.on) == "On":
+            self._hardware.send(*place, {lamp.off: "On"}, self._options.waits.s("lamp"))
 
     def abort(self) -> None:
         """End an exposure under way, from any thread: it is told to the cameras at once, and the lamp goes off."""

@@ -39,6 +39,8 @@ class Hardware:
         Ends every wait.
     points : dict
         By camera: the set point that its cooler was given [C].
+    unheard : set of (str, str)
+        Properties that were sent and of which nothing was heard since: how they stand is not known.
     until : float
         Of `time.monotonic`: no wait for a property is longer.
     """
@@ -49,6 +51,7 @@ class Hardware:
     aborted: threading.Event = field(factory=threading.Event, init=False)
     found: dict[tuple[str, str], Members] = field(factory=dict, init=False)
     points: dict[str, float] = field(factory=dict, init=False)
+    unheard: set[tuple[str, str]] = field(factory=set, init=False)
     until: float = field(default=math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,6 +67,7 @@ class Hardware:
         self.aborted.clear()
         self.found.clear()
         self.points.clear()
+        self.unheard.clear()
         self.until = math.inf
 
     def open(self) -> None:
@@ -156,12 +160,14 @@ class Hardware:
         """
         told = self.need(device, name)
         self.remember(told)
-        if stands(told, members) and told.state != "Busy":
+        if self.stands(told, members) and told.state != "Busy":
             return
         limit_s = min(self.options.waits.s(limit), max(self.until - time.monotonic(), LEAST_S))
         self.send(device, name, members, limit_s)
         if settle:
+            self.unheard.add((device, name))
             self._settle(device, name, members, told.heard, limit, limit_s)
+            self.unheard.discard((device, name))
 
     def _settle(self, device: str, name: str, members: Members, before: int, limit: str, limit_s: float) -> None:
         def there() -> Property | None:
@@ -170,7 +176,7 @@ class Hardware:
                 raise Trouble(f"{device!r} is gone: its driver has ended")
             if now.heard > before and now.state == "Alert":
                 raise Trouble(f"{device!r} refused {shown(name, members)}{self.mirror.said(device)}")
-            return now if now.heard > before and now.state != "Busy" and stands(now, members) else None
+            return now if now.heard > before and now.state != "Busy" and _stands(now, members) else None
 
         if self.mirror.wait(there, limit_s, self.aborted) is None:
             now = self.mirror.get(device, name)
@@ -182,6 +188,10 @@ class Hardware:
         told = self.mirror.get(device, name)
         self.link.send(device, name, _whole(told, members), limit_s)
 
+    def stands(self, told: Property, members: Members) -> bool:
+        """Tell whether a property surely has these values: it says so, and nothing is on its way to it."""
+        return _stands(told, members) and (told.device, told.name) not in self.unheard
+
     def remember(self, told: Property) -> None:
         """Keep how a property was found, the first time."""
         self.found.setdefault((told.device, told.name), dict(told.values))
@@ -192,8 +202,7 @@ class Hardware:
         return told is not None and told.values.get("CONNECT") == "On" and told.state != "Busy"
 
 
-def stands(told: Property, members: Members) -> bool:
-    """Tell whether a property has these values."""
+def _stands(told: Property, members: Members) -> bool:
     return all(_same(told.values.get(member), value) for member, value in members.items())
 
 

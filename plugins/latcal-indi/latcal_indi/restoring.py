@@ -7,7 +7,7 @@ import time
 from attrs import define
 
 from latcal_indi.exposing import Exposing
-from latcal_indi.hardware import Hardware, Members, shown, stands
+from latcal_indi.hardware import Hardware, Members, shown
 from latcal_indi.options import IndiOptions
 from latcal_indi.preparing import Preparing
 from latcal_indi.troubles import Aborted, Trouble
@@ -57,7 +57,8 @@ class Restoring:
     def _put_back(self, device: str, name: str, members: Members) -> None:
         hardware = self.hardware
         told = hardware.mirror.get(device, name)
-        if self._is_left(device, name) or (told is not None and stands(told, members) and not hardware.mirror.lost):
+        as_found = told is not None and hardware.stands(told, members) and not hardware.mirror.lost
+        if as_found or self._is_left(device, name):
             return
         if time.monotonic() >= hardware.until:
             limit = f"waits.restore {hardware.options.waits.s('restore'):g} s"

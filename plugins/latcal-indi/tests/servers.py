@@ -25,8 +25,8 @@ EXECUTABLES = {
 POLLING_MS = 20
 """How often simulated cameras look at their clocks; their own second would make every exposure last one."""
 
-PATIENCE_S = 10.0
-"""How long a server may take to start on a busy machine."""
+PATIENCE_S = 30.0
+"""How long a server may take to start, and to answer, on a busy machine; it is never waited for longer than it takes."""
 
 
 def free_port():
@@ -159,7 +159,7 @@ def look(port, devices):
     found, parser, depth = {}, ET.XMLPullParser(events=("start", "end")), 0
     parser.feed(b"<root>")
     until = time.monotonic() + PATIENCE_S
-    with socket.create_connection(("127.0.0.1", port), 2.0) as link:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as link:
         link.sendall(b"<getProperties version='1.7'/>")
         link.settimeout(0.5)
         while time.monotonic() < until and not all(told_all(found, device) for device in devices):
@@ -213,9 +213,9 @@ def hear(found, element):
 def send(port, device, name, members):
     kind = "Switch" if set(members.values()) <= {"On", "Off"} else "Number"
     inner = "".join(f"<one{kind} name='{member}'>{value}</one{kind}>" for member, value in members.items())
-    with socket.create_connection(("127.0.0.1", port), 2.0) as link:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as link:
         link.sendall(f"<getProperties version='1.7' device='{device}' name='{name}'/>".encode())
-        link.settimeout(2.0)
+        link.settimeout(PATIENCE_S)
         link.recv(1)  # the server knows us
         link.sendall(f"<new{kind}Vector device='{device}' name='{name}'>{inner}</new{kind}Vector>".encode())
         link.shutdown(socket.SHUT_WR)
