@@ -27,6 +27,7 @@ def command(ctx: click.Context, names: tuple[str, ...], settings: tuple[str, ...
     The camera is opened and asked; nothing is moved, and no store is opened. The exit code is 4 if a gate does not hold
     now, or an exposure of the recipe cannot be taken.
     """
+    from latcal.cli.stopping import interruptible
     from latcal.engine.inspection import inspect_camera
 
     registry = load(without)
@@ -34,7 +35,8 @@ def command(ctx: click.Context, names: tuple[str, ...], settings: tuple[str, ...
     for number, plan in enumerate(plans(names, registry, settings)):
         if number:
             click.echo()
-        found = inspect_camera(plan, registry)
+        with interruptible():
+            found = inspect_camera(plan, registry)
         for line in _lines(plan, found):
             click.echo(line)
         ready = ready and found.ready

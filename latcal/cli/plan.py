@@ -153,10 +153,12 @@ def _remark(line: BudgetLine) -> str:
 
 
 def _preflight(plan: Plan, registry: Registry) -> None:
+    from latcal.cli.stopping import interruptible
     from latcal.engine.budget import of_stage
     from latcal.engine.running import check_ready
 
-    resolution = check_ready(plan, registry)
+    with interruptible():
+        resolution = check_ready(plan, registry)
     needs = resolution.event.needs
     click.echo(f"{plan.recipe.name} is ready")
     for text in _kept(plan, resolution):

@@ -74,3 +74,14 @@ def stopping() -> Iterator[Stopping]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command that only asks a camera as Ctrl-C does: what is open is closed."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in _signals()}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

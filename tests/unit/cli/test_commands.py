@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from latcal.cli import main
 from latcal.cli.arguments import RecipeName, columns, each, instant_of
-from latcal.cli.stopping import stopping
+from latcal.cli.stopping import interruptible, stopping
 from latcal.errors import LatcalError, NotReady, PluginError, Problem, RecipeError, Where
 
 COMMANDS = ("recipe", "plan", "expand", "schema", "plugins", "products", "find", "report")
@@ -102,6 +102,14 @@ def test_a_terminal_that_is_gone_stops_a_run_unless_it_was_told_to_outlive_it() 
             assert signal.getsignal(signal.SIGHUP) == found
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_only_asks_a_camera_is_ended_by_any_signal_as_by_ctrl_c(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), interruptible():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
 
 
 def test_columns_are_aligned() -> None:
