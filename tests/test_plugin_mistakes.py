@@ -66,10 +66,10 @@ MISTAKES = {
     ),
     "cameras.md": (
         Mistake("begin = self._now()  # TAI", 'raise ValueError("no link")'),
-        Mistake("id=request.number,", "id=request.index,"),
+        Mistake("request.happened(", "evolve(request, number=0).happened("),
         Mistake("dark_time_s=gathered_s", "dark_time_s=gathered_s - 1"),
         Mistake("one.raw.shape, one.data.slices", "one.data.shape, one.data.slices"),
-        Mistake("begin=begin", "begin=begin.datetime"),
+        Mistake("prefix, begin,", "prefix, begin.datetime,"),
         Mistake("filter=request.setup.filter or self._found", "filter=self._found"),
         Mistake("def remarks(self):", "def remark(self):"),
         Mistake("self._cancelled.wait(seconds)", "bool(time.sleep(4))", (*ON_FEW, *IMPATIENT)),

@@ -25,7 +25,18 @@ from latcal.formats.located import compose
 from latcal.formats.sensors import AmplifierRow, Sensor
 from latcal.formats.structure import structure
 from latcal.model.events import EVENTS
-from latcal.plugin import carrying, combining, contracts, declarations, judging, lookup, ordered, protocols, wording
+from latcal.plugin import (
+    Gate,
+    carrying,
+    combining,
+    contracts,
+    declarations,
+    judging,
+    lookup,
+    ordered,
+    protocols,
+    wording,
+)
 
 EVERY_PAGE = pytest.mark.parametrize("page", [pytest.param(pages.DOCS / name, id=name) for name in pages.KINDS])
 
@@ -139,6 +150,8 @@ TABLES = (
     ("cameras.md", "", 1, fields(protocols.CameraDescription)),
     ("cameras.md", "The world", 0, fields(protocols.World)),
     ("cameras.md", CALLED, 0, members(protocols.Camera)),
+    ("cameras.md", CALLED, 1, members(protocols.CameraExtras)),
+    ("cameras.md", CALLED, 2, fields(Gate)),
     ("stores.md", "", 0, fields(declarations.StoreType)),
     ("stores.md", CALLED, 0, members(protocols.Store)),
     ("stores.md", "The laws", 0, shared(lookup)),

@@ -12,7 +12,7 @@ import click
 from latcal import __version__
 from latcal.errors import LatcalError
 
-_COMMANDS = ("recipe", "plan", "expand", "schema", "plugins", "products", "find", "report")
+_COMMANDS = ("recipe", "plan", "doctor", "expand", "schema", "plugins", "products", "find", "report")
 _INTERRUPTED = 130
 
 

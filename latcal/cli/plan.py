@@ -12,7 +12,7 @@ from latcal.cli.arguments import columns, load, plans, recipes_argument, setting
 if TYPE_CHECKING:
     from latcal.engine.preflight import Resolution
     from latcal.model.rules import CheckedRule
-    from latcal.model.steps import BudgetLine, Plan, Step
+    from latcal.model.steps import BudgetLine, Estimate, Plan, Step
     from latcal.plugin.registry import Registry
 
 
@@ -43,7 +43,7 @@ def command(names: tuple[str, ...], preflight: bool, settings: tuple[str, ...], 
 
 def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
     """Write a plan: what it comes from, its steps, its noise budget, its cost."""
-    from latcal.plugin.wording import counted, duration, file_size
+    from latcal.plugin.wording import counted, file_size
 
     recipe = plan.recipe
     yield recipe.title or recipe.name
@@ -59,9 +59,18 @@ def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
     if plan.budget:
         yield "noise budget (expected noise over that of one frame)"
         yield from (f"  {line}" for line in _budget(plan.budget))
-    most = "at most " if plan.estimate.at_most else ""
-    yield f"camera time {most}{duration(plan.estimate.camera_s)}, raw frames {file_size(plan.estimate.raw_bytes)}"
+    yield f"camera time {_camera_time(plan.estimate)}, raw frames {file_size(plan.estimate.raw_bytes)}"
     yield from (f"note: {remark}" for remark in plan.remarks)
+
+
+def _camera_time(estimate: Estimate) -> str:
+    """Say how long the camera is wanted; with levels at most, and what is likely by the light that it knows of."""
+    from latcal.plugin.wording import duration
+
+    if not estimate.at_most:
+        return duration(estimate.camera_s)
+    likely = "" if estimate.expected_s is None else f", likely {duration(estimate.expected_s)}"
+    return f"at most {duration(estimate.camera_s)}{likely}"
 
 
 def _steps(plan: Plan, registry: Registry) -> Iterator[str]:
@@ -88,7 +97,7 @@ def _groups(steps: tuple[Step, ...]) -> Iterator[list[Step]]:
 
     def alike(step: Step) -> tuple[object, ...]:
         if isinstance(step, Take):
-            return step.sequence, step.time_s, step.level, step.discarded, step.probe
+            return step.sequence, step.time_s, step.level, step.discarded, step.probe, step.spare
         return (step.id,)
 
     for _, group in groupby(steps, alike):
@@ -145,10 +154,12 @@ def _remark(line: BudgetLine) -> str:
 
 
 def _preflight(plan: Plan, registry: Registry) -> None:
+    from latcal.cli.stopping import interruptible
     from latcal.engine.budget import of_stage
     from latcal.engine.running import check_ready
 
-    resolution = check_ready(plan, registry)
+    with interruptible():
+        resolution = check_ready(plan, registry)
     needs = resolution.event.needs
     click.echo(f"{plan.recipe.name} is ready")
     for text in _kept(plan, resolution):
@@ -167,13 +178,12 @@ def _preflight(plan: Plan, registry: Registry) -> None:
 
 def _kept(plan: Plan, resolution: Resolution) -> Iterator[str]:
     """Say which stages are kept, and what is left to take."""
-    from latcal.plugin.wording import counted, duration, kept_text
+    from latcal.plugin.wording import counted, kept_text
 
     for kept in resolution.kept.values():
         yield kept_text(plan.stages[kept.stage].stage.kind, kept)
     cost, count = resolution.estimate, len(resolution.takes)
     if resolution.kept and count:
-        most = "at most " if cost.at_most else ""
-        yield f"{counted(count, 'exposure')} to take, {most}{duration(cost.camera_s)} of camera time"
+        yield f"{counted(count, 'exposure')} to take, camera time {_camera_time(cost)}"
     elif resolution.kept:
         yield "nothing to take"

@@ -45,7 +45,8 @@ def _run(plan: Plan, registry: Registry) -> int:
     from latcal.engine.running import events
     from latcal.model.report import fold
 
-    with stopping() as stop, closing(events(plan, registry, stop=stop)) as stream:
+    with stopping() as signals, closing(events(plan, registry, stop=signals.stop)) as stream:
+        signals.leave = stream.leave
         return fold(stream).exit_code
 
 

@@ -75,6 +75,10 @@ class Caller:
         """Whether a call has not ended."""
         return self._last is not None and not self._last.ended.is_set()
 
+    def rests(self, seconds: float) -> bool:
+        """Wait until no call is under way, so long at most; tell whether none is."""
+        return self._last is None or self._last.wait(seconds)
+
     def ask(self, function: Callable[[], Any]) -> Answer:
         """Do a call when those before it have ended."""
         if self._thread is None:
@@ -97,10 +101,14 @@ class Caller:
             if not ended:  # a bug of ours broke it off: what is asked next finds another
                 self._start()
 
+    def finish(self) -> None:
+        """Let the thread end after the call under way."""
+        self._asked.put(None)
+
     def end(self) -> None:
-        """Let the thread end after the call under way; that is not waited for."""
+        """Let the thread end after the call under way; that is hardly waited for."""
         if self._thread is not None:
-            self._asked.put(None)
+            self.finish()
             self._thread.join(POLL_S if self.busy else 10 * POLL_S)
 
 

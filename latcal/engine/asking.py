@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from latcal.model.frames import Exposure, ExposureRequest, Frame, Setup
 from latcal.model.geometry import Detector
 from latcal.model.recipe import TimeLimits
 from latcal.plugin.calling import Guarded, bare, call, each, expect
+from latcal.plugin.gates import Gate
 
 
 @define(eq=False)
@@ -33,6 +34,8 @@ class Asked:
         From the end of an exposure until its frames may be there.
     stop : threading.Event
         Set when the run is to end early.
+    wait_s : float [s]
+        How long it may wait for its gates, before an exposure begins.
     lost : str
         Why it is asked no more; empty while it answers.
     refusal : str
@@ -43,9 +46,12 @@ class Asked:
     limits: TimeLimits
     overhead_s: float
     stop: threading.Event
+    wait_s: float = 0.0
     lost: str = field(default="", init=False)
     refusal: str = field(default="", init=False)
     _camera: Guarded = field(init=False)
+    _open: bool = field(default=False, init=False)
+    _closing: Answer | None = field(default=None, init=False)
     _caller: Caller = field(factory=lambda: Caller("latcal-camera"), init=False)
     _aborter: Caller = field(factory=lambda: Caller("latcal-abort"), init=False)
     _aborting: Answer | None = field(default=None, init=False)
@@ -59,17 +65,19 @@ class Asked:
     def __enter__(self) -> Self:
         """Open the camera."""
         try:
-            self._camera = self._answer("to open", self._opened)
+            self._answer("to open", self._begin)
         except BaseException:
             self._caller.end()
             raise
         return self
 
-    def _opened(self) -> Guarded:
+    def _begin(self) -> None:
         camera = self.open().__enter__()
-        if self.lost:  # too late: nobody would close it
+        with self._telling:
+            self._camera, self._open = camera, not self.lost
+        if not self._open:  # too late: nobody would close it
             camera.__exit__(None, None, None)
-        return camera
+            raise CameraError(self.lost)
 
     def __exit__(self, *exc: object) -> None:
         """Close the camera, in a thread of its own if it hangs already.
@@ -79,10 +87,9 @@ class Asked:
         CameraError
             If it does not close within `limits.abort`, unless another error is under way or it is lost already.
         """
-        caller = Caller("latcal-close") if self._caller.busy else self._caller
-        closing = caller.ask(partial(self._camera.__exit__, *exc))
+        closing = self._close(*exc)
         closed = closing.wait(self.limits.abort_s)
-        for one in (caller, self._caller, self._aborter):
+        for one in (self._caller, self._aborter):
             one.end()
         if closed:
             closing.result()
@@ -92,6 +99,35 @@ class Asked:
             if len(exc) < 2 or not isinstance(exc[1], LatcalError):
                 raise CameraError(what)
             exc[1].add_note(what)  # what ended the run is not hidden
+
+    def _close(self, *exc: object) -> Answer:
+        """Close the camera, once, whoever asks for it first."""
+        with self._telling:
+            if self._closing is None:
+                caller = Caller("latcal-close") if self._caller.busy else self._caller
+                self._closing = caller.ask(partial(self._camera.__exit__, *exc))
+                if caller is not self._caller:
+                    caller.finish()
+            return self._closing
+
+    def release(self) -> bool:
+        """Abort what is under way and close the camera, from any thread, waiting for nothing but that.
+
+        Returns
+        -------
+        bool
+            Whether it is closed; False if that took longer than `limits.abort`.
+        """
+        until = time.monotonic() + self.limits.abort_s
+        if self._open and self._closing is None and self._caller.busy:
+            self.abort()
+        with self._telling:
+            self.lost = self.lost or ("" if self._open else "the run was left before it was open")
+        while self._closing is None and time.monotonic() < until and not self._caller.rests(POLL_S):
+            self.abort()
+        if not self._open:
+            return not self._caller.busy
+        return self._close(None, None, None).wait(until - time.monotonic())
 
     def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
         """Ask for what cannot be taken."""
@@ -107,6 +143,23 @@ class Asked:
         """Ask for the setup of an exposure."""
         answer: Setup = self._answer("for the setup", partial(self._do, "setup", request))
         return answer
+
+    def offers(self) -> Mapping[str, str]:
+        """Ask what there is beside detectors; a camera need not say it."""
+        answer: Mapping[str, str] = self._may_answer("for what it offers", "offers", {})
+        return answer
+
+    def gates(self) -> tuple[Gate, ...]:
+        """Ask what must hold before exposures, and how it stands; a camera need not say it."""
+        answer: tuple[Gate, ...] = self._may_answer("for its gates", "gates", ())
+        return answer
+
+    def _may_answer(self, what: str, method: str, otherwise: Any) -> Any:
+        return self._answer(what, partial(self._do, method)) if self._has(method) else otherwise
+
+    def _has(self, method: str) -> bool:
+        """Tell whether it has what a camera may have."""
+        return callable(getattr(self.bare, method, None))
 
     def _do(self, method: str, *arguments: Any) -> Any:
         return getattr(self._camera, method)(*arguments)
@@ -138,7 +191,7 @@ class Asked:
         -------
         frames : tuple of Frame
         late_s : float [s]
-            How long after exposure time and overhead they were there; negative if before.
+            How long after gates, exposure time and overhead they were there; negative if before.
 
         Raises
         ------
@@ -146,8 +199,10 @@ class Asked:
             If they did not come in time, or the camera is lost.
         """
         self.check(request.number)
+        if self._has("prepare"):
+            self._prepare(request)
         came: list[Frame] = []
-        began, due_s = time.monotonic(), request.pause_s + request.time_s + self.overhead_s
+        began, due_s = time.monotonic(), self._due_s(request)
         answer = self._caller.ask(partial(self._collect, request, came))
         if not answer.came(began + due_s + self.limits.answer_s, self.stop):
             late = "" if self.stop.is_set() else self._late(request, came)
@@ -156,6 +211,18 @@ class Asked:
                 raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
         answer.result()
         return tuple(came), time.monotonic() - began - due_s
+
+    def _prepare(self, request: ExposureRequest) -> None:
+        """Have things brought into place for an exposure, and its gates waited for."""
+        limit_s = self.wait_s + self.limits.answer_s
+        answer = self._caller.ask(partial(self._do, "prepare", request))
+        if not answer.came(time.monotonic() + limit_s, self.stop):
+            parts = f"{self.wait_s:g} s for its gates, limits.answer {self.limits.answer_s:g} s"
+            late = "" if self.stop.is_set() else f"it was not ready within {limit_s:g} s ({parts})"
+            self._give_up(answer, request.number, late)
+            if late:
+                raise CameraError(f"exposure {request.number}: {late}{self._refused}") from answer.error
+        answer.result()
 
     def _collect(self, request: ExposureRequest, came: list[Frame]) -> None:
         """Gather the frames of an exposure; one more than was asked for is enough to see that they are too many."""
@@ -174,8 +241,18 @@ class Asked:
         limit, there = self.limits.answer_s, {frame.detector.id for frame in came}
         missing = ", ".join(str(detector) for detector in request.detectors if detector not in there)
         what = f"no frame of detector {missing}" if there and missing else "no frame"
-        parts = f"{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
-        return f"{what} came within {request.pause_s + request.time_s + self.overhead_s + limit:g} s ({parts})"
+        gates = f"{self._gates_s:g} s for its gates, " if self._gates_s else ""
+        parts = f"{gates}{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
+        return f"{what} came within {self._due_s(request) + limit:g} s ({parts})"
+
+    def _due_s(self, request: ExposureRequest) -> float:
+        """Give how long frames may take to come, before `limits.answer` begins [s]."""
+        return request.pause_s + self._gates_s + request.time_s + self.overhead_s
+
+    @property
+    def _gates_s(self) -> float:
+        """How long `take` may wait for gates [s]: not at all if that was done before it."""
+        return 0.0 if self._has("prepare") else self.wait_s
 
     @property
     def _refused(self) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from queue import Empty, Full, Queue
 
@@ -14,23 +13,24 @@ from latcal.engine import arrival
 from latcal.engine.asking import Asked
 from latcal.engine.ingesting import Ingestion, Offered
 from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
+from latcal.engine.levels import Levels
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
-from latcal.errors import BuildError, CameraError, LatcalError, NotReady, Problem
+from latcal.errors import CameraError, LatcalError, NotReady
 from latcal.model.events import (
     Exposed,
     Ingested,
     Noted,
-    Solved,
     Status,
 )
 from latcal.model.frames import SETUP_KEYS, AmplifierFrame, Frame
 from latcal.model.geometry import Preparation
 from latcal.model.steps import PlannedStage, Take
-from latcal.numerics import exposure as solving
 from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.gates import RETRIED
 from latcal.plugin.protocols import CameraDescription, Store
 from latcal.plugin.registry import Registry
+from latcal.plugin.wording import counted
 
 BEHIND = 2
 """Exposures that the writer may be behind the camera; house rule: it bounds memory."""
@@ -46,7 +46,9 @@ class CameraLane:
     Parameters
     ----------
     described : CameraDescription or None
-        Shortest and longest times, for levels that are solved.
+        How far its times may be off.
+    levels : Levels
+        Finds the times of exposures to a level.
     """
 
     ledger: Ledger
@@ -55,8 +57,8 @@ class CameraLane:
     store: Store
     described: CameraDescription | None
     queue: Queue[tuple[Take, tuple[Frame, ...]] | None]
-    begun: set[str]
-    solved: dict[tuple[str, str], float]
+    levels: Levels
+    begun: set[str] = field(factory=set)
     ingestion: Ingestion = field(init=False, default=Factory(lambda lane: lane.ingesting(), takes_self=True))
 
     def ingesting(self) -> Ingestion:
@@ -81,10 +83,14 @@ class CameraLane:
         if unwanted:
             ledger.end(take.id, Status.SKIPPED, unwanted)
             return
-        ledger.start(take.id)
         try:
+            unneeded = self.levels.unneeded(take)
+            if unneeded:
+                ledger.end(take.id, Status.SKIPPED, unneeded)
+                return
+            ledger.start(take.id)
             self.camera.check(ledger.numbers[take.id])
-            time_s = self._time(take)
+            time_s = self.levels.time(take)
             if take.sequence not in self.begun:
                 for _ in self.registry.hook("latcal_before_take", step=take, camera=self.camera.bare):
                     pass
@@ -109,11 +115,19 @@ class CameraLane:
         keys = [key for key in SETUP_KEYS if key in matters or getattr(asked.setup, key) is not None]
         tolerance_s = self.described.tolerance_s if self.described else 0.0
         arrival.check(frames, asked, self.ledger.setups[take.id], keys, tolerance_s)
+        self._note_retries(take, asked.number, frames)
         limit = self.camera.limits.answer_s
         if late_s > LATE * limit:
             what = f"exposure {asked.number} came {late_s:.3g} s after its readout (limits.answer is {limit:g} s)"
             self.ledger.emit(Noted(what, take.id))
         return frames
+
+    def _note_retries(self, take: Take, number: int, frames: Iterable[Frame]) -> None:
+        """Say that the camera did not get an exposure at its first attempt."""
+        counts = [count for frame in frames if isinstance(count := frame.header.get(RETRIED), int)]
+        if any(counts):
+            what = f"exposure {number} came at attempt {max(counts) + 1}: the camera gave up {counted(max(counts), 'attempt')}"
+            self.ledger.emit(Noted(what, take.id))
 
     def _fail(self, take: Take, error: LatcalError) -> None:
         """End a Take by an error that names its exposure; that a camera is lost is said even if the run was to end."""
@@ -143,46 +157,6 @@ class CameraLane:
         steps = self.ledger.plan.steps[: take.id]
         waits = tuple(step.id for step in steps if not isinstance(step, Take) and self.ledger.planned(step).stage.wait)
         return self.ledger.wait_for(partial(self.ledger.ended, waits))
-
-    def _time(self, take: Take) -> float:
-        """Give the exposure time, solved from the probes where a level was asked for."""
-        if take.time_s is not None:
-            return take.time_s
-        plan = self.ledger.plan
-        probes = [
-            step for step in plan.steps if isinstance(step, Take) and step.sequence == take.sequence and step.probe
-        ]
-        before = [step for step in probes if step.id < take.id]
-        if not self.ledger.wait_for(partial(self.ledger.ended, tuple(step.id for step in before))):
-            raise CameraError(INTERRUPTED)
-        measured = [self._probe(step) for step in before]
-        levels = [g.level for g in plan.recipe.sequences[take.sequence].exposures if g.level]
-        gain = statistics.median(a.gain for d in plan.instrument.detectors for a in d.amplifiers)
-        full = plan.instrument.full_well
-        shortest, longest = (self.described.shortest_s, self.described.longest_s) if self.described else (0.0, 3600.0)
-        try:
-            if take.probe:
-                brightest = max(level.electrons(gain, full) for level in levels)
-                return solving.second_probe(measured[0], full, brightest, shortest, longest)
-            level = take.level
-            key = (take.sequence, str(level))
-            if level is not None and key not in self.solved:
-                target = level.electrons(gain, full)
-                self.solved[key] = solving.solve(measured, target, ceiling=full, shortest=shortest, longest=longest)
-                pairs = tuple((probe.time_s, probe.level) for probe in measured)
-                self.ledger.emit(Solved(take.sequence, str(level), self.solved[key], pairs))
-            return self.solved[key]
-        except BuildError as error:
-            raise NotReady([Problem(f"no time for {take.level}: {error}", path=take.sequence)]) from error
-
-    def _probe(self, step: Take) -> solving.Probe:
-        """Give time and level of a probe, the level being the median over detectors and amplifiers."""
-        with self.ledger.changing():
-            prepared = [parts for (take, _, _), parts in self.ledger.prepared.items() if take == step.id]
-        levels = [frame.level for parts in prepared for frame in parts.values()]
-        if not levels:
-            raise NotReady([Problem(f"probe {step.position} did not arrive", path=step.sequence)])
-        return solving.Probe(self.ledger.exposures[step.id].time_s, statistics.median(levels))
 
     def write(self) -> None:
         """Store and prepare each exposure as it comes, until there is no more; none waits for one that is late."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from attrs import evolve
 
 from latcal.errors import Problem
+from latcal.model.exposures import Ladder, Rung
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage
@@ -87,18 +88,33 @@ def _sequence(
             if not camera.shortest_s <= time <= camera.longest_s:
                 what = f"{time:g} s is not a time that the camera can expose"
                 yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
-    amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
-    ends = _ends(instrument)
-    for level in sorted({group.level for group in sequence.exposures.groups if group.level}, key=str):
-        if level.electrons(max(one.gain for one in amplifiers), instrument.full_well) >= ends:
+    yield from _levels(recipe, sequence, instrument, camera)
+
+
+def _levels(
+    recipe: Recipe, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
+) -> Iterator[Problem]:
+    """Refuse levels that no exposure can have, and ladders that lead down."""
+    path, ends = ("sequences", sequence.name), instrument.ends
+    gain = max(amplifier.gain for detector in instrument.detectors for amplifier in detector.amplifiers)
+    for group in sequence.exposures.groups:
+        if isinstance(group, Ladder) and not instrument.electrons(group.low) < instrument.electrons(group.high):
+            low, high = (f"{end} ({instrument.electrons(end):.0f} electron)" for end in (group.low, group.high))
+            yield _at(recipe, *path, "exposures", what=f"{low} is not below {high}", hint="write the lower level first")
+    levels = {level.high if isinstance(level, Rung) else level for level in sequence.exposures.levels}
+    for level in sorted(levels, key=str):
+        if level.electrons(gain, ends) >= ends:
             what = f"{level} is not below full well and saturation, {ends:.0f} electron"
-            yield _at(recipe, *path, what=what, hint="write a lower level, such as '50 % of full well'")
-
-
-def _ends(instrument: Instrument) -> float:
-    """Give where the range of a typical pixel ends [electron]: at full well or saturation, whichever is lower."""
-    amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
-    return min([instrument.full_well, *(one.saturation * one.gain for one in amplifiers)])
+            hint = "write a lower level, such as '50 % of full well'"
+            yield _at(recipe, *path, "exposures", what=what, hint=hint)
+    if sequence.longest_s is None:
+        return
+    if not sequence.exposures.levels:
+        yield _at(recipe, *path, "longest", what="no exposure of it is to a level", hint="remove longest")
+    elif camera and not camera.shortest_s < sequence.longest_s <= camera.longest_s:
+        what = f"{sequence.longest_s:g} s is not a time that the camera can expose"
+        hint = f"write {camera.shortest_s:g} s to {camera.longest_s:g} s"
+        yield _at(recipe, *path, "longest", what=what, hint=hint)
 
 
 def _stage(
@@ -126,7 +142,7 @@ def _stage(
         words = " and ".join(sorted(str(setup) or "none" for setup in setups))
         what = f"frames of different setups ({words}) are not one {stage.kind}"
         yield _at(recipe, "stages", index, "frames", what=what, hint="write one stage for each setup")
-    light = Light(camera.light if camera else None, _ends(instrument))
+    light = Light(camera.light if camera else None, instrument.ends)
     faults = registry.ask(named, "check", sequences, stage.options)
     for what, hint in (*faults, *registry.ask(named, "check_light", sequences, stage.options, light)):
         yield _at(recipe, "stages", index, stage.verb, what=what, hint=hint)

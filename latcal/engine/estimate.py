@@ -24,13 +24,19 @@ def estimate(takes: Iterable[Take], instrument: Instrument, camera: CameraDescri
         None if only the camera itself could tell.
     """
     overhead = camera.overhead_s if camera else instrument.readout_s
-    longest = camera.longest_s if camera else 0.0
-    seconds, size, at_most = 0.0, 0, False
-    for take in takes:
-        seconds += take.pause_s + overhead + (longest if take.time_s is None else take.time_s)
-        size += len(take.detectors) * (camera.frame_bytes if camera else 0)
-        at_most = at_most or take.time_s is None
-    return Estimate(seconds, at_most, size)
+    every = tuple(takes)
+    most = sum(take.pause_s + overhead + (take.longest_s if take.time_s is None else take.time_s) for take in every)
+    size = sum(len(take.detectors) for take in every) * (camera.frame_bytes if camera else 0)
+    at_most = any(take.time_s is None for take in every)
+    if any(take.time_s is None and take.expected_s is None for take in every):
+        return Estimate(most, at_most, size)
+    likely = sum(take.pause_s + overhead + likely_time(take) for take in every if not take.spare)
+    return Estimate(most, at_most, size, likely)
+
+
+def likely_time(take: Take) -> float:
+    """Give the exposure time [s]; of one that is yet to be solved the expected one, or the longest if none is known."""
+    return take.time_s if take.time_s is not None else take.longest_s if take.expected_s is None else take.expected_s
 
 
 def lack_of_room(takes: Iterable[Take], instrument: Instrument, raw_bytes: int, store: Store) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from latcal.errors import Problem, RecipeError
 from latcal.formats.scalars import read_bool, read_int, shown
-from latcal.model.exposures import Exposures, Group, parse
+from latcal.model.exposures import Exposures, Group, Ladder, parse
 from latcal.model.verdicts import MAJORITY
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_exposures(value: Any) -> Exposures:
     """
     if not isinstance(value, list) or not value:
         return _phrase(value)
-    groups: list[Group] = []
+    groups: list[Group | Ladder] = []
     problems: list[Problem] = []
     for index, item in enumerate(value):
         try:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from attrs import evolve, field, mutable
 
-from latcal.engine import budget, checking
+from latcal.engine import budget, checking, levels
 from latcal.engine.estimate import estimate
 from latcal.errors import PluginError, Problem, RecipeError, Where
 from latcal.model import rules as rule_language
+from latcal.model.exposures import Group
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument, Preparation
 from latcal.model.recipe import Recipe, Sequence, Stage, Use
@@ -27,15 +28,18 @@ from latcal.model.steps import (
     Take,
     Verify,
 )
+from latcal.numerics.exposure import MOST_PROBES
 from latcal.plugin.declarations import CalibrationType, Named
 from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
 
 PROBES = 2
-"""Probe exposures before a sequence that asks for levels: the level has two unknowns (docs/physics.md)."""
+"""Probe exposures before a sequence that asks for levels: the level has two unknowns (docs/physics.md). More of them, up
+to `MOST_PROBES`, are taken only where these show too little or too much.
+"""
 
-FIRST_PROBE_S = 1.0
-"""Time of the first probe [s]; our choice, short enough for any flat lamp that is not dangerous to the sensor."""
+OF_CAMERA = "camera"
+"""What a recipe names as its instrument where its camera says what it is."""
 
 LARGE_SENSOR = 1_000_000
 """Pixels from which small arrays no longer hide what a process costs; our measurement (docs/architecture.md)."""
@@ -57,14 +61,29 @@ class _Draft:
 
 
 def load_instrument(recipe: Recipe, registry: Registry) -> Instrument:
-    """Load the instrument that a recipe names, or the file that it points to.
+    """Load the instrument that a recipe names, or the file that it points to, or ask its camera.
 
     Raises
     ------
     RecipeError
-        If there is none of that name, or the file cannot be read.
+        If there is none of that name, or the file cannot be read, or the camera cannot say what it is.
+    CameraError
+        If the camera does not answer.
     """
-    return find_instrument(recipe.instrument, registry, recipe.folder, recipe.marks.at(("instrument",)))
+    where = recipe.marks.at(("instrument",))
+    if recipe.instrument == OF_CAMERA:
+        return _of_camera(recipe, registry, where)
+    return find_instrument(recipe.instrument, registry, recipe.folder, where)
+
+
+def _of_camera(recipe: Recipe, registry: Registry, where: Where | None) -> Instrument:
+    """Ask the camera of a recipe what it is."""
+    named = registry.named("camera", recipe.camera.use)
+    if named.declaration.instrument is None:
+        what = f"a camera {recipe.camera.use!r} does not say what instrument it is"
+        raise RecipeError([Problem(what, "name an instrument, or its file", where, "instrument")])
+    instrument: Instrument = registry.ask(named, "instrument", recipe.camera.options)
+    return instrument
 
 
 def find_instrument(name: str, registry: Registry, folder: str, where: Where | None) -> Instrument:
@@ -131,28 +150,28 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
     setup = _setup(draft, sequence)
     wanted = list(sequence.exposures)
     discarded = list(sequence.discarded or [wanted[0]] * sequence.discard)
-    probes = PROBES if any(group.level for group in wanted) else 0
-    groups = [*[wanted[0]] * probes, *discarded, *wanted]
+    by_level = any(group.level for group in (*discarded, *wanted))
+    probes = MOST_PROBES if by_level else 0
+    groups = [*[Group(1)] * probes, *discarded, *wanted]
     total = len(groups)
-    for position in range(1, total + 1):
-        probe = position <= probes
-        group = groups[position - 1]
-        first_probe = FIRST_PROBE_S if position == 1 else None
-        yield Take(
+    for position, group in enumerate(groups, 1):
+        take = Take(
             id=len(draft.steps),
             sequence=sequence.name,
             index=draft.exposures,
             position=position,
             of=total,
             image=sequence.image,
-            time_s=first_probe if probe else group.time_s,
+            time_s=group.time_s,
             level=group.level,
             setup=setup,
             detectors=detectors,
             discarded=probes < position <= probes + sequence.discard,
-            probe=probe,
+            probe=position <= probes,
+            spare=PROBES < position <= probes,
             pause_s=0.0 if position == 1 else sequence.pause_s,
         )
+        yield levels.planned_take(take, sequence, draft.instrument, draft.camera) if by_level else take
 
 
 def _setup(draft: _Draft, sequence: Sequence) -> Setup:

@@ -29,6 +29,7 @@ from latcal.model.steps import (
 )
 from latcal.plugin.calling import bare
 from latcal.plugin.declarations import CalibrationType
+from latcal.plugin.gates import Gate
 from latcal.plugin.protocols import Store
 from latcal.plugin.registry import Registry
 
@@ -78,6 +79,12 @@ def request(plan: Plan, take: Take, number: int, time_s: float) -> ExposureReque
     )
 
 
+def take_request(plan: Plan, take: Take) -> ExposureRequest:
+    """Give one exposure as a camera is asked about it beforehand: of a time to be solved about what it may be."""
+    time_s = (take.expected_s or take.longest_s) if take.time_s is None else take.time_s
+    return request(plan, take, take.index, time_s)
+
+
 @define(eq=False)
 class _Preflight:
     """The questions, and what was answered so far."""
@@ -118,14 +125,11 @@ class _Preflight:
 
     def _camera_problems(self) -> Iterator[Problem]:
         """Ask the camera what of the exposures it cannot take, and in which setup each would come."""
-        asked = {step.id: self._request(step) for step in self.plan.steps if isinstance(step, Take)}
+        asked = {step.id: take_request(self.plan, step) for step in self.plan.steps if isinstance(step, Take)}
         told = self.camera.problems(tuple(asked[take.id] for take in self.takes))
         yield from (self.plan.recipe.problem("camera", what=text) for text in told)
         for take, one in asked.items():
             self.setups[take] = one.setup if told else self.camera.setup(one)
-
-    def _request(self, take: Take) -> ExposureRequest:
-        return request(self.plan, take, take.index, take.time_s or 0.0)
 
     def _at(self, stage: int, *keys: str, what: str, hint: str = "") -> Problem:
         return self.plan.recipe.problem("stages", stage, *keys, what=what, hint=hint)
@@ -192,7 +196,7 @@ class _Preflight:
             if isinstance(step, Certify) and step.certificate.occupied == occupied:
                 take = self.plan.stage_takes(step.stage)[0]
                 if take.id not in self.setups:
-                    self.setups[take.id] = self.camera.setup(self._request(take))
+                    self.setups[take.id] = self.camera.setup(take_request(self.plan, take))
                 setup = self.setups[take.id].only(self._kind(step.kind).setup)
                 answer = occupancy(self.plan, step, setup, self.store)
                 if isinstance(answer, Kept):
@@ -215,6 +219,12 @@ def _out_of_range(plan: Plan, now: Time) -> Iterator[str]:
     for into, valid in certificates:
         if not valid.contains(now):
             yield f"what is certified into {into} holds {valid}, which {now.tai.strftime('%Y-%m-%d')} is not in: exposures of today do not find it"
+
+
+def closed_gates(gates: Iterable[Gate], takes: Iterable[Take]) -> Iterator[str]:
+    """Say which gates before these exposures do not hold now: they are waited for when it is their turn."""
+    images = {take.image for take in takes}
+    return (str(gate) for gate in gates if not gate.holds and any(map(gate.concerns, images)))
 
 
 def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Time) -> Resolution:
@@ -243,5 +253,5 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Ti
         kept=asking.kept,
         takes=frozenset(take.id for take in asking.takes),
         estimate=asking.estimate,
-        remarks=(*_out_of_range(plan, now), *camera.remarks()),
+        remarks=(*_out_of_range(plan, now), *camera.remarks(), *closed_gates(camera.gates(), asking.takes)),
     )

@@ -187,7 +187,7 @@ def _limits(shape: LimitsShape | None) -> TimeLimits:
 
 def _check_instrument(problems: Problems, registry: Registry, name: str) -> None:
     known = registry.names("instrument")
-    if not (name in known or "/" in name or name.endswith((".yaml", ".yml"))):
+    if not (name in (*known, "camera") or "/" in name or name.endswith((".yaml", ".yml"))):
         problems.at_value(("instrument",), registry.absence("instrument", name), nearest(name, known))
 
 
@@ -213,6 +213,7 @@ def _sequence(name: str, one: SequenceShape) -> Sequence:
         one.grating,
         discarded,
         0.0 if one.pause is None else float(one.pause.to_value("s")),
+        None if one.longest is None else float(one.longest.to_value("s")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import tempfile
 import threading
 import uuid
@@ -20,8 +21,10 @@ from attrs import define, evolve, field
 from latcal.engine import preflight
 from latcal.engine.asking import Asked
 from latcal.engine.camera_lane import BEHIND, CameraLane
+from latcal.engine.estimate import likely_time
 from latcal.engine.lanes import Lanes
 from latcal.engine.ledger import Ledger
+from latcal.engine.levels import Levels
 from latcal.engine.processing_lane import ProcessingLane
 from latcal.engine.stream import Events
 from latcal.engine.work import Work
@@ -51,6 +54,21 @@ Clock = Callable[[], Time]
 def system_clock() -> Time:
     """Give the time of the machine, TAI."""
     return Time.now().tai
+
+
+@define(eq=False)
+class Leaving:
+    """What is left of a run that nobody waits for any more: a camera to make safe, and files of its own."""
+
+    camera: Asked | None = None
+    scratch: Path | None = None
+
+    def release(self) -> bool:
+        """Abort and close the camera, remove the files; say whether the hardware is as it was found."""
+        safe = self.camera is None or self.camera.release()
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        return safe
 
 
 @define(eq=False)
@@ -85,21 +103,23 @@ def _guarded(registry: Registry, kind: str, use: Use, world: World) -> Guarded:
     return registry.open(registry.named(kind, use.use), use.options, world)
 
 
-def _describe(plan: Plan, registry: Registry) -> CameraDescription | None:
+def describe_camera(plan: Plan, registry: Registry) -> CameraDescription | None:
+    """Give what the camera of a plan says of itself without being opened."""
     named = registry.named("camera", plan.recipe.camera.use)
     described: CameraDescription | None = registry.ask(named, "describe", plan.recipe.camera.options, plan.instrument)
     return described
 
 
-def _open_camera(stack: ExitStack, plan: Plan, registry: Registry, world: World) -> Asked:
-    """Open the camera so that nobody waits for it without a limit."""
-    described, camera = _describe(plan, registry), plan.recipe.camera
-    overhead_s = plan.instrument.readout_s if described is None else described.overhead_s
+def asked_camera(plan: Plan, registry: Registry, world: World) -> Asked:
+    """Give the camera, not yet open, so that nobody waits for it without a limit."""
+    described, camera = describe_camera(plan, registry), plan.recipe.camera
+    overhead_s, wait_s = (plan.instrument.readout_s, 0.0) if described is None else (described.overhead_s, described.wait_s)
     opening = partial(_guarded, registry, "camera", camera, world)
-    return stack.enter_context(Asked(opening, plan.recipe.limits, overhead_s, world.stop))
+    return Asked(opening, plan.recipe.limits, overhead_s, world.stop, wait_s)
 
 
-def _world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
+def open_world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:
+    """Give what cameras and stores of a run are opened with; its folder goes with the stack."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latcal-", ignore_cleanup_errors=True))
     return World(plan.instrument, now, run, stop, Path(folder))
 
@@ -145,7 +165,7 @@ def _step_line(step: Step, plan: Plan, resolution: preflight.Resolution) -> Step
     kept, camera_s = step.stage in resolution.kept, 0.0
     if isinstance(step, Take):
         kept = step.id not in resolution.takes
-        camera_s = 0.0 if kept else step.pause_s + (step.time_s or 0.0) + plan.instrument.readout_s
+        camera_s = 0.0 if kept else step.pause_s + likely_time(step) + plan.instrument.readout_s
     return StepLine(step.id, type(step).__name__.lower(), str(step), step.stage, camera_s, kept)
 
 
@@ -206,8 +226,8 @@ def events(
     PluginError, CameraError, StoreError
         If something cannot even be opened.
     """
-    stop = stop or threading.Event()
-    return Events(_events(plan, registry, now, stop), stop)
+    stop, leaving = stop or threading.Event(), Leaving()
+    return Events(_events(plan, registry, now, stop, leaving), stop, leaving.release)
 
 
 def _require_a_main_program() -> None:
@@ -225,15 +245,19 @@ def _require_a_main_program() -> None:
         raise NotReady([Problem(what, "put what runs latcal under: if __name__ == '__main__':")])
 
 
-def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -> Generator[Event, None, None]:
+def _events(
+    plan: Plan, registry: Registry, now: Clock, stop: threading.Event, leaving: Leaving
+) -> Generator[Event, None, None]:
     """Run a plan; closing the generator ends the run in order."""
     _require_a_main_program()
     began = now()
     run = f"{began.utc.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:
-        world = _world(stack, plan, now, run, stop)
+        world = open_world(stack, plan, now, run, stop)
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = _open_camera(stack, plan, registry, world)
+        camera = leaving.camera = asked_camera(plan, registry, world)
+        leaving.scratch = world.scratch
+        stack.enter_context(camera)
         resolution = preflight.resolve(plan, registry, store, camera, began)
         executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
         numbers = _numbers(plan, resolution.takes, store, began)
@@ -262,8 +286,8 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
             setups=resolution.setups,
         )
         ledger.skip_kept()
-        described = _describe(plan, registry)
-        lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), set(), {})
+        described = describe_camera(plan, registry)
+        lane = CameraLane(ledger, registry, camera, store, described, Queue(BEHIND), Levels(ledger, described))
         lanes = Lanes(ledger, camera, ThreadPoolExecutor(3, thread_name_prefix="latcal"))
         stack.callback(lanes.end)
         lanes.begin(lane, ProcessingLane(ledger, registry, Work(ledger, registry, store), executor))
@@ -289,7 +313,7 @@ def check_ready(plan: Plan, registry: Registry, *, now: Clock = system_clock) ->
         With everything that is missing.
     """
     with ExitStack() as stack:
-        world = _world(stack, plan, now, "preflight", threading.Event())
+        world = open_world(stack, plan, now, "preflight", threading.Event())
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
-        camera = _open_camera(stack, plan, registry, world)
+        camera = stack.enter_context(asked_camera(plan, registry, world))
         return preflight.resolve(plan, registry, store, camera, now())

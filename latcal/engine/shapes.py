@@ -89,6 +89,12 @@ def _no_less(_: Any, __: Any, value: Quantity | None) -> None:
         raise ValueError(f"'{format_quantity(value)}' is not 0 s or more", "write '2 s', or leave it out")
 
 
+def _above_zero(_: Any, __: Any, value: Quantity | None) -> None:
+    """Refuse a longest time of nothing."""
+    if value is not None and not value.value > 0:
+        raise ValueError(f"'{format_quantity(value)}' is not above 0 s", "write '60 s', or leave it out")
+
+
 @frozen
 class LimitsShape:
     """How long a camera and a store are waited for, as written."""
@@ -128,6 +134,9 @@ class SequenceShape:
     grating: str | None = option(None, help="Grating; left out, the grating is not changed.")
     pause: Quantity | None = option(
         None, unit="s", validator=_no_less, help="Waited before every exposure but the first; left out, nothing."
+    )
+    longest: Quantity | None = option(
+        None, unit="s", validator=_above_zero, help="Longest time that a level is solved to; left out, 60 s."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Self
@@ -29,10 +29,13 @@ class Events(Iterator[Event]):
     source : generator of Event
     stop : threading.Event
         Set when the run is given up.
+    release : callable
+        Makes the hardware safe and says whether it is.
     """
 
     _source: Generator[Event, None, None]
     _stop: threading.Event
+    _release: Callable[[], bool] = field(default=lambda: True)
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
     _context: Context = field(factory=copy_context, init=False)
     _closing: Future[None] | None = field(default=None, init=False)
@@ -54,6 +57,19 @@ class Events(Iterator[Event]):
             self._source.close()
         else:
             self._closed_in_thread(self._pool).result()
+
+    def leave(self) -> bool:
+        """Leave the hardware as it was found, from any thread, and wait for nothing else: the program is to end at once.
+
+        The exposure is aborted and the camera closed. What is being built or stored goes on until the program ends.
+
+        Returns
+        -------
+        bool
+            Whether the camera is closed; False if it did not within `limits.abort`.
+        """
+        self._stop.set()
+        return self._release()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Give the events, each waited for in the thread of the run."""

@@ -125,6 +125,8 @@ def _sequence(sequence: Sequence) -> dict[str, Any]:
         found["discard"] = [str(group) for group in sequence.discarded.groups]
     if found.pop("pause_s", 0.0):
         found["pause"] = f"{number_text(sequence.pause_s)} s"
+    if found.pop("longest_s", None) is not None:
+        found["longest"] = f"{number_text(sequence.longest_s or 0.0)} s"
     return {**found, "exposures": phrases[0] if len(phrases) == 1 else phrases}
 
 

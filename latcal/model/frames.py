@@ -16,6 +16,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from latcal.model.geometry import Amplifier, Detector
+from latcal.model.numbering import observation_id
 
 SETUP_KEYS = ("filter", "grating", "binning", "mode")
 
@@ -68,6 +69,36 @@ class ExposureRequest:
     discarded: bool = False
     labels: Mapping[str, str] = field(factory=dict)
     pause_s: float = 0.0
+
+    def happened(
+        self, prefix: str, begin: Time, *, dark_time_s: float, time_s: float | None = None, setup: Setup | None = None
+    ) -> Exposure:
+        """Give the exposure that it became, the rest being as it was asked for.
+
+        Parameters
+        ----------
+        prefix : str
+            Of observation ids: `Instrument.id_prefix`.
+        begin : Time
+        dark_time_s : float [s]
+            For how long charge was collected.
+        time_s : float [s], optional
+            For how long light fell in; what was asked for if left out.
+        setup : Setup, optional
+            In which it came; what was asked for if left out.
+        """
+        return Exposure(
+            id=self.number,
+            obs_id=observation_id(prefix, self.number),
+            image=self.image,
+            time_s=self.time_s if time_s is None else time_s,
+            dark_time_s=dark_time_s,
+            begin=begin,
+            setup=self.setup if setup is None else setup,
+            sequence=self.sequence,
+            discarded=self.discarded,
+            labels=self.labels,
+        )
 
 
 @frozen

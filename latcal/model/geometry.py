@@ -6,12 +6,14 @@ Boxes are half-open, ``(y, x)`` and zero-based; FITS sections are converted here
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Mapping
 from typing import Self
 
 from attrs import evolve, field, frozen
 
 from latcal.model.crosstalk import Coefficients, coefficient_faults
+from latcal.model.exposures import Level, Rung
 
 _SECTION = re.compile(r"\s*\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]\s*")
 
@@ -240,7 +242,7 @@ class Instrument:
     readout_s : float [s]
         Time from the end of an exposure until the next may begin.
     full_well : float [electron]
-        Of a typical pixel; what ``50 % of full well`` refers to.
+        Of a typical pixel.
     rollover_h : float [h]
         Hour (UTC) at which an observing day begins.
     id_prefix : str
@@ -268,6 +270,19 @@ class Instrument:
         ids = [detector.id for detector in self.detectors]
         if not ids or len(set(ids)) != len(ids):
             raise ValueError(f"instrument {self.name}: detector ids {ids} are not there or not distinct")
+
+    @property
+    def ends(self) -> float:
+        """Where the range of a typical pixel ends [electron]: at full well or the lowest saturation, whichever is lower."""
+        return min([self.full_well, *(one.saturation * one.gain for one in self._amplifiers)])
+
+    def electrons(self, level: Level | Rung) -> float:
+        """Give a level in electrons, by the median of the nominal gains; 100 % of full well is where the range `ends`."""
+        return level.electrons(statistics.median(one.gain for one in self._amplifiers), self.ends)
+
+    @property
+    def _amplifiers(self) -> tuple[Amplifier, ...]:
+        return tuple(amplifier for detector in self.detectors for amplifier in detector.amplifiers)
 
     def detector(self, key: int) -> Detector:
         """Give the detector of that id.

@@ -72,6 +72,8 @@ class Sequence:
         Those that are discarded, if they are not of the first time.
     pause_s : float [s]
         Waited before every exposure but the first.
+    longest_s : float or None [s]
+        Longest time that a level is solved to; None for what planning chooses.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Sequence:
     grating: str | None = None
     discarded: Exposures | None = None
     pause_s: float = 0.0
+    longest_s: float | None = None
 
 
 @frozen

@@ -7,12 +7,15 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from latcal.model.exposures import Level
+from latcal.model.exposures import Level, Rung
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument, Preparation
 from latcal.model.recipe import Certificate, Recipe, Stage
 from latcal.model.rules import CheckedRule
 from latcal.model.verdicts import Acceptance
+
+SPARE = "  (probe, if it is needed)"
+"""How the label of a probe ends that is taken only where others do not tell enough."""
 
 
 @frozen
@@ -29,10 +32,16 @@ class Take:
         Its place in its sequence, from one, and how many that has, probes included.
     time_s : float or None [s]
         None when it is solved from probes.
-    level : Level or None
+    level : Level or Rung or None
         What it is solved for.
     probe : bool
         Taken to find a time; not used otherwise.
+    spare : bool
+        A probe that is taken only if those before it do not tell enough.
+    longest_s : float [s]
+        Longest time that it is solved to.
+    expected_s : float or None [s]
+        The time that it will be solved to, by the light that the camera knows of; None if it knows none.
     pause_s : float [s]
         Waited before it.
     """
@@ -44,17 +53,20 @@ class Take:
     of: int
     image: str
     time_s: float | None
-    level: Level | None
+    level: Level | Rung | None
     setup: Setup
     detectors: tuple[int, ...]
     discarded: bool = False
     probe: bool = False
     pause_s: float = 0.0
+    spare: bool = False
+    longest_s: float = 0.0
+    expected_s: float | None = None
     stage: None = None
 
     def __str__(self) -> str:
-        what = f"{self.time_s:g} s" if self.time_s is not None else f"for {self.level}"
-        tail = "  (probe)" if self.probe else "  (discarded)" if self.discarded else ""
+        what = f"{self.time_s:g} s" if self.time_s is not None else "to half of full well" if self.probe else f"for {self.level}"
+        tail = SPARE if self.spare else "  (probe)" if self.probe else "  (discarded)" if self.discarded else ""
         return f"Take {self.sequence} {self.position}/{self.of}  {what}{tail}"
 
 
@@ -193,11 +205,23 @@ class BudgetLine:
 
 @frozen
 class Estimate:
-    """Camera time [s], whether it is only an upper limit, and bytes of raw frames."""
+    """What exposures cost.
+
+    Parameters
+    ----------
+    camera_s : float [s]
+        Camera time.
+    at_most : bool
+        Whether it is only an upper limit, some times being yet to be solved.
+    raw_bytes : int [byte]
+    expected_s : float or None [s]
+        Camera time by the light that the camera knows of; None if it knows none.
+    """
 
     camera_s: float
     at_most: bool
     raw_bytes: int
+    expected_s: float | None = None
 
 
 @frozen

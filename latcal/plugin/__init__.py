@@ -34,7 +34,7 @@ from latcal.model.events import (
     StepEnded,
     StepStarted,
 )
-from latcal.model.exposures import Exposures, Group, Level
+from latcal.model.exposures import Exposures, Group, Ladder, Level, Rung
 from latcal.model.frames import (
     AmplifierFrame,
     Exposure,
@@ -52,7 +52,7 @@ from latcal.model.products import MASK_PLANES, AmplifierProduct, Column, Product
 from latcal.model.recipe import Sequence
 from latcal.model.report import RunReport, StageReport, StepReport, fold
 from latcal.model.rules import Rule
-from latcal.model.steps import Build, Certify, Plan, Step, Take, Verify
+from latcal.model.steps import SPARE, Build, Certify, Plan, Step, Take, Verify
 from latcal.model.validity import ValidityRange, instant, stamp
 from latcal.model.verdicts import Acceptance, Finding, Limits, Tally, Verdict
 from latcal.plugin.declarations import (
@@ -66,13 +66,26 @@ from latcal.plugin.declarations import (
     StoreType,
     Surroundings,
 )
+from latcal.plugin.gates import RETRIED, Gate, wait_for_gates
 from latcal.plugin.hookspecs import hookimpl
 from latcal.plugin.images import amplifier_tables, assemble_image, assemble_tables, failure
 from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Light, Outlook, Part
-from latcal.plugin.protocols import Camera, CameraDescription, Certification, Executor, Reporter, Store, Task, World
+from latcal.plugin.protocols import (
+    Camera,
+    CameraDescription,
+    CameraExtras,
+    Certification,
+    Executor,
+    Reporter,
+    Store,
+    Task,
+    World,
+)
 
 __all__ = [
     "MASK_PLANES",
+    "RETRIED",
+    "SPARE",
     "Acceptance",
     "Amplifier",
     "AmplifierFrame",
@@ -86,6 +99,7 @@ __all__ = [
     "Camera",
     "CameraDescription",
     "CameraError",
+    "CameraExtras",
     "CameraType",
     "Certification",
     "Certified",
@@ -105,6 +119,7 @@ __all__ = [
     "Figure",
     "Finding",
     "Frame",
+    "Gate",
     "Group",
     "IngestTimeout",
     "Ingested",
@@ -112,6 +127,7 @@ __all__ = [
     "InstrumentType",
     "Judged",
     "Kept",
+    "Ladder",
     "LatcalError",
     "Level",
     "Light",
@@ -141,6 +157,7 @@ __all__ = [
     "RunEnded",
     "RunReport",
     "RunStarted",
+    "Rung",
     "Scope",
     "Sequence",
     "Setup",
@@ -177,4 +194,5 @@ __all__ = [
     "observing_day",
     "option",
     "stamp",
+    "wait_for_gates",
 ]

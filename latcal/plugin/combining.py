@@ -224,7 +224,8 @@ def times_that_fit(sequences: Iterable[Exposed], fits: Callable[[float], bool], 
 def no_levels(sequences: Iterable[Exposed]) -> Iterator[tuple[str, str]]:
     """Give a problem for every sequence that asks for a level where there is no light."""
     for sequence in sequences:
-        for level in dict.fromkeys(group.level for group in sequence.exposures.groups if group.level):
+        lit = [group for group in sequence.exposures.groups if any(one.level is not None for one in group)]
+        for level in dict.fromkeys(str(group).partition(" x ")[2] for group in lit):
             yield (
                 f"sequence {sequence.name!r}: {level} is not what {sequence.image} frames can be exposed to",
                 "write a time, such as '30 s'",

@@ -19,6 +19,7 @@ from latcal.model.metrics import Measurement
 from latcal.model.products import Product, ProductRef
 from latcal.plugin.calling import ask
 from latcal.plugin.declarations import Named
+from latcal.plugin.gates import Gate
 from latcal.plugin.inputs import Expectation, Part
 from latcal.plugin.promises import (
     Promise,
@@ -123,7 +124,7 @@ def _is_measured(one: Measurement) -> bool:
 
 
 def _is_described(camera: CameraDescription) -> bool:
-    finite = (camera.overhead_s, camera.frame_bytes, camera.shortest_s, camera.tolerance_s)
+    finite = (camera.overhead_s, camera.frame_bytes, camera.shortest_s, camera.tolerance_s, camera.wait_s)
     return (
         all(_is_number(number) and 0 <= number < math.inf for number in finite)
         and _is_number(camera.longest_s)
@@ -131,6 +132,17 @@ def _is_described(camera: CameraDescription) -> bool:
         and (camera.images is None or isinstance(camera.images, (frozenset, set)))
         and (camera.filters is None or isinstance(camera.filters, tuple))
         and (camera.light is None or (_is_number(camera.light) and 0 < camera.light < math.inf))
+    )
+
+
+def _is_gate(gate: Gate) -> bool:
+    texts = (gate.name, gate.value, gate.wanted, gate.limit)
+    return (
+        all(isinstance(one, str) for one in texts)
+        and isinstance(gate.holds, (bool, np.bool_))
+        and (gate.images is None or isinstance(gate.images, (frozenset, set)))
+        and _is_number(gate.wait_s)
+        and 0 <= gate.wait_s < math.inf
     )
 
 
@@ -185,6 +197,7 @@ PART = holding(Part, "a Part of arrays of numbers, and of facts that are numbers
 PROBLEM = holding(Problem, "a Problem in words", lambda problem: isinstance(problem.what, str))
 MEASUREMENT = holding(Measurement, "a Measurement of a number at a place", _is_measured)
 DESCRIPTION = holding(CameraDescription, "a CameraDescription of numbers and names", _is_described)
+GATE = holding(Gate, "a Gate of texts and of numbers", _is_gate)
 EXPECTATION = holding(Expectation, "an Expectation of numbers", _is_expected)
 TEXTS = several(text, "a list of texts")
 MEASUREMENTS = several(MEASUREMENT, "a list of Measurement")
@@ -220,6 +233,11 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 )
 """By kind of what is opened: its methods, all of which it must have, and what they must give."""
 
+MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
+    {"camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything}}
+)
+"""By kind of what is opened: methods that it may have too."""
+
 
 def _open(kind: str) -> Function:
     return Function(("options", "world"), having(kind.capitalize(), (*METHODS[kind], "__enter__", "__exit__")))
@@ -243,7 +261,11 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
             "summarise": Function(("measured", "products"), MEASUREMENTS),
             "budget": Function(("outlook",), several(EXPECTATION, "a list of Expectation")),
         },
-        "camera": {"open": _open("camera"), "describe": Function(("options", "instrument"), maybe(DESCRIPTION))},
+        "camera": {
+            "open": _open("camera"),
+            "describe": Function(("options", "instrument"), maybe(DESCRIPTION)),
+            "instrument": Function(("options",), one(Instrument)),
+        },
         "store": {"open": _open("store"), "recognises": Function(("path",), truth)},
         "executor": {"open": _open("executor")},
         "reporter": {"open": _open("reporter")},

@@ -50,10 +50,14 @@ class CameraType(Declaration):
         ``open(options, world)`` gives a `Camera`.
     describe : callable
         ``describe(options, instrument)`` without opening; None for what is known at preflight only.
+    instrument : callable or None
+        ``instrument(options)``: what the camera itself says that it is, for a recipe with ``instrument: camera``. It may ask
+        the hardware while a recipe is planned, and moves nothing. None of a camera that cannot say it.
     """
 
     open: Callable[[Options, World], Camera]
     describe: Callable[[Options, Instrument], CameraDescription | None]
+    instrument: Callable[[Options], Instrument] | None = None
 
 
 def _never(_: Path) -> bool:

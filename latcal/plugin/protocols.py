@@ -17,6 +17,7 @@ from latcal.model.products import Product, ProductRef
 from latcal.model.steps import Step
 from latcal.model.validity import ValidityRange
 from latcal.plugin.calling import call
+from latcal.plugin.gates import Gate
 
 Options: TypeAlias = Any
 
@@ -65,6 +66,9 @@ class CameraDescription:
         How far the time of an exposure may be from the one asked for, if further than any camera's may be.
     light : float or None [electron / s]
         What a pixel gathers of its lamp in a flat, as far as it knows.
+    wait_s : float [s]
+        How long `prepare` may wait, before an exposure begins, until its hardware is ready; or `take`, of a camera without
+        `prepare`. `limits.answer` begins after that.
     """
 
     overhead_s: float
@@ -75,12 +79,30 @@ class CameraDescription:
     longest_s: float = 3600.0
     tolerance_s: float = 0.0
     light: float | None = None
+    wait_s: float = 0.0
+
+
+class CameraExtras(Protocol):
+    """What a camera may have beside what every `Camera` has; each of them may be left out."""
+
+    def offers(self) -> Mapping[str, str]:
+        """Say what there is beside detectors: ``{"cooler": "to -20 C", "lamp": "Light Panel, 0 to 255"}``."""
+
+    def gates(self) -> Iterable[Gate]:
+        """Say what must hold before exposures, and how it stands now; move nothing."""
+
+    def prepare(self, request: ExposureRequest) -> None:
+        """Bring things into place for an exposure, and wait for its gates.
+
+        It is called before `take`, which does the same if it was not, and may last `CameraDescription.wait_s` and
+        `limits.answer`: so that a `take` that hangs is known sooner. Raises as `take` does.
+        """
 
 
 class Camera(Protocol):
     """Takes exposures. A context manager; entering it moves nothing.
 
-    All but `abort` is called in one thread.
+    All but `abort` is called in one thread. What it may have too is `CameraExtras`.
     """
 
     detectors: tuple[Detector, ...]
@@ -98,12 +120,15 @@ class Camera(Protocol):
         """Take one exposure and give its frames, one per detector asked for.
 
         The next exposure is asked for when all frames of this one have come. That must be within `limits.answer` after
-        its time and the camera's overhead; then it is told to abort, and frames that still come are thrown away.
+        its time, the camera's overhead and what it may wait for its gates; then it is told to abort, and frames that
+        still come are thrown away. A frame that did not come at the first attempt says so in its header: `RETRIED`.
 
         Raises
         ------
         CameraError
             If the hardware refused, stopped answering, or was told to abort.
+        NotReady
+            If a gate before it does not hold: `latcal.plugin.gates.wait_for_gates`.
         """
 
     def abort(self) -> None:

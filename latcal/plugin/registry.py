@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from latcal.errors import PluginError, Problem, RecipeError
 from latcal.plugin import hookspecs
 from latcal.plugin.calling import Guarded, ask, call_hook, insist
-from latcal.plugin.contracts import FUNCTIONS, HOOKS, METHODS
+from latcal.plugin.contracts import FUNCTIONS, HOOKS, MAY_HAVE, METHODS
 from latcal.plugin.declarations import Named
 from latcal.plugin.discovery import GROUP, Source, find_plugins, import_plugin
 from latcal.plugin.joining import join
@@ -84,7 +84,8 @@ class Registry:
 
     def open(self, named: Named, options: Any, world: Any) -> Guarded:
         """Open a camera, store, executor or reporter; its methods are called, and what they give is looked at."""
-        return Guarded(self.ask(named, "open", options, world), named.source, named.kind, METHODS[named.kind])
+        promises = {**METHODS[named.kind], **MAY_HAVE.get(named.kind, {})}
+        return Guarded(self.ask(named, "open", options, world), named.source, named.kind, promises)
 
     def place(self, store: str, options: Any) -> str:
         """Say where a store of a kind lies, by its options; empty if that kind has no place."""

@@ -28,7 +28,7 @@ __all__ = [
     "StoreSuite",
 ]
 _HOMES = {name: name.removesuffix("Suite").lower() + "s" for name in __all__}
-_PARTS = ("amplifiers", "certificates", "declared", "rivals", "same")
+_PARTS = ("amplifiers", "certificates", "declared", "hardware", "rivals", "same")
 
 if "pytest" in sys.modules:  # then a failed assertion of a suite shows its values, as one of a test module does
     sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{part}" for part in (*_HOMES.values(), *_PARTS)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -13,85 +13,19 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from latcal.engine.answers import Answer, Caller
 from latcal.errors import CameraError
-from latcal.plugin import Amplifier, Box, Camera, Detector, ExposureRequest, Frame, Instrument, Setup
-from latcal.plugin.calling import call
+from latcal.formats.raw import exposure_of, headers, write_raw
+from latcal.plugin import ExposureRequest, Frame, Setup
+from latcal.testing.hardware import PATIENCE_S, UNDER_WAY_S, HardwareSuite, taken_in_a_thread
+from latcal.testing.sensors import request, small_instrument
 
-PATIENCE_S = 60.0
-"""How long the suite waits for an exposure that was not aborted [s]; our choice."""
+__all__ = ["CameraSuite", "request", "small_instrument"]
 
-UNDER_WAY_S = 0.2
-"""How long it waits before it aborts one [s]; our choice."""
-
-
-def small_instrument(rows: int = 40, columns: int = 30, amplifiers: int = 2, detectors: int = 1) -> Instrument:
-    """Give an instrument of few pixels: two rows of amplifiers, the upper mirrored in x and y, the lower in x.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Data pixels of an amplifier; it has 3 columns of prescan, 16 of serial and 8 rows of parallel overscan too.
-    amplifiers : int
-        In each of the two rows.
-    """
-    return Instrument(
-        "small",
-        tuple(_detector(key, rows, columns, amplifiers) for key in range(detectors)),
-        filters=("empty", "g", "r"),
-        gratings=("empty",),
-    )
+NANOSECOND = 2e-9
+"""How far the begin of an exposure may be from that in its file [s], which is written to the nanosecond."""
 
 
-def _detector(key: int, rows: int, columns: int, amplifiers: int) -> Detector:
-    found = []
-    for upper in (True, False):
-        for place in range(amplifiers):
-            y, x = rows * upper, columns * place
-            found.append(
-                Amplifier(
-                    name=f"C{int(upper)}{place}",
-                    extension=f"SEGMENT{int(upper)}{place}",
-                    raw=Box(0, rows + 8, 0, columns + 19),
-                    data=Box(0, rows, 3, columns + 3),
-                    serial_overscan=Box(0, rows + 8, columns + 3, columns + 19),
-                    parallel_overscan=Box(rows, rows + 8, 3, columns + 3),
-                    position=Box(y, y + rows, x, x + columns),
-                    gain=1.1,
-                    read_noise=9.0,
-                    saturation=110_000.0,
-                    flip_x=True,
-                    flip_y=upper,
-                )
-            )
-    return Detector(key, f"S{key:02d}", tuple(found))
-
-
-def request(
-    index: int,
-    image: str = "bias",
-    time_s: float = 0.0,
-    *,
-    setup: Setup | None = None,
-    detectors: tuple[int, ...] = (0,),
-    discarded: bool = False,
-) -> ExposureRequest:
-    """Give a request of an observing day, for the sequence ``<image>s``, whose first exposure has index 0."""
-    return ExposureRequest(
-        number=2022110400001 + index,
-        index=index,
-        image=image,
-        time_s=time_s,
-        setup=setup or Setup(),
-        sequence=f"{image}s",
-        detectors=detectors,
-        position=index + 1,
-        discarded=discarded,
-        labels={"reason": "test"},
-    )
-
-
-class CameraSuite:
+class CameraSuite(HardwareSuite):
     """The behaviours of a camera.
 
     A subclass named ``Test...`` says with `open` how to open one, and with `requests` what it can take. The folder is
@@ -99,7 +33,8 @@ class CameraSuite:
 
     `long_request` is what the suite aborts while it is under way. It is derived from the longest of `requests`; give
     None if exposures of this camera take no time, or a request that lasts seconds. Of a camera whose pixels are never
-    the same twice, as those of real hardware, say ``deterministic = False``.
+    the same twice, as those of real hardware, say ``deterministic = False``. What the suite can know of hardware only if
+    you tell it (gates, faults, how things stand, flats by level) it asks `HardwareSuite` for.
 
     Examples
     --------
@@ -116,25 +51,9 @@ class CameraSuite:
     deterministic: ClassVar[bool] = True
     """Whether the same requests give the same pixels to a camera that is opened anew."""
 
-    abort_s: ClassVar[float] = 5.0
-    """How long it may take to end an exposure after it was told to abort [s]; a recipe gives it `limits.abort`."""
-
-    def open(self, folder: Path) -> Camera:
-        """Give a camera of its own for each call, not yet entered."""
-        raise NotImplementedError
-
-    def requests(self) -> Sequence[ExposureRequest]:
-        """Give at least two requests that it can take, one after the other, of different numbers and indexes."""
-        raise NotImplementedError
-
-    def long_request(self) -> ExposureRequest | None:
-        """Give a request that lasts so long that it can be aborted; None if no exposure takes time."""
-        longest = max(self.requests(), key=lambda request: request.time_s)
-        return evolve(longest, time_s=30.0) if longest.time_s > 0 else None
-
     def _frames(self, folder: Path) -> list[tuple[ExposureRequest, list[Frame]]]:
         with self.open(folder) as camera:
-            return [(request, list(camera.take(request))) for request in self.requests()]
+            return [(asked, list(camera.take(asked))) for asked in self.requests()]
 
     # -- what comes ----------------------------------------------------------------------------------------------
 
@@ -146,18 +65,18 @@ class CameraSuite:
 
     def test_it_gives_one_frame_for_each_detector_asked_for_in_that_order(self, tmp_path: Path) -> None:
         """Frames come in the order of the request."""
-        for request, frames in self._frames(tmp_path):
-            assert [frame.detector.id for frame in frames] == list(request.detectors)
+        for asked, frames in self._frames(tmp_path):
+            assert [frame.detector.id for frame in frames] == list(asked.detectors)
 
     def test_exposures_are_what_was_asked_for(self, tmp_path: Path) -> None:
         """Number, image type, sequence, labels and discard are those of the request; the time is within 0.1 s or 1 %."""
-        for request, frames in self._frames(tmp_path):
+        for asked, frames in self._frames(tmp_path):
             for frame in frames:
                 exposure = frame.exposure
-                assert (exposure.id, exposure.image) == (request.number, request.image)
-                assert (exposure.sequence, exposure.discarded) == (request.sequence, request.discarded)
-                assert dict(exposure.labels) == dict(request.labels)
-                assert abs(exposure.time_s - request.time_s) <= max(0.1, 0.01 * request.time_s)
+                assert (exposure.id, exposure.image) == (asked.number, asked.image)
+                assert (exposure.sequence, exposure.discarded) == (asked.sequence, asked.discarded)
+                assert dict(exposure.labels) == dict(asked.labels)
+                assert abs(exposure.time_s - asked.time_s) <= max(0.1, 0.01 * asked.time_s)
                 assert exposure.dark_time_s >= exposure.time_s
 
     def test_frames_of_one_exposure_share_its_facts(self, tmp_path: Path) -> None:
@@ -189,8 +108,8 @@ class CameraSuite:
         """Boxes, gains and all: pixels are cut by them."""
         with self.open(tmp_path) as camera:
             known = {detector.id: detector for detector in camera.detectors}
-            for request in self.requests():
-                for frame in camera.take(request):
+            for asked in self.requests():
+                for frame in camera.take(asked):
                     assert frame.detector == known[frame.detector.id]
 
     def test_pixels_can_be_read_again_by_others_after_the_camera_is_closed(self, tmp_path: Path) -> None:
@@ -213,6 +132,19 @@ class CameraSuite:
                     assert isinstance(keyword, str)
                     assert isinstance(value, bool | int | float | str), f"{keyword} is {value!r}"
 
+    def test_a_stored_frame_says_all_that_the_exposure_was(self, tmp_path: Path) -> None:
+        """Image type, number, times, filter and labels are read back from the header of the file."""
+        for _, frames in self._frames(tmp_path):
+            for frame in frames:
+                path = tmp_path / f"stored-{frame.exposure.id}-{frame.detector.id}.fits"
+                write_raw(frame, path, compress=False)
+                found = exposure_of(headers(path)[0])
+                assert abs((found.begin - frame.exposure.begin).to_value("s")) < NANOSECOND
+                for key in ("time_s", "dark_time_s"):  # 16 digits of it are written
+                    assert math.isclose(getattr(found, key), getattr(frame.exposure, key), rel_tol=1e-14)
+                same = {key: getattr(frame.exposure, key) for key in ("begin", "time_s", "dark_time_s")}
+                assert evolve(found, **same) == frame.exposure
+
     def test_the_same_requests_give_the_same_pixels_to_a_camera_opened_anew(self, tmp_path: Path) -> None:
         """They follow from its options and the request."""
         if not self.deterministic:
@@ -228,10 +160,10 @@ class CameraSuite:
     def test_exposures_come_in_the_setup_that_was_foretold(self, tmp_path: Path) -> None:
         """Preflight looks products up by it."""
         with self.open(tmp_path) as camera:
-            for request in self.requests():
-                foretold = camera.setup(request)
+            for asked in self.requests():
+                foretold = camera.setup(asked)
                 assert isinstance(foretold, Setup)
-                for frame in camera.take(request):
+                for frame in camera.take(asked):
                     assert frame.exposure.setup == foretold
 
     def test_remarks_are_lines_for_a_person(self, tmp_path: Path) -> None:
@@ -281,7 +213,7 @@ class CameraSuite:
         if asked is None:
             pytest.skip("long_request gives None")
         with self.open(tmp_path) as camera:
-            taking = _taken_in_a_thread(camera, asked)
+            taking = taken_in_a_thread(camera, asked)
             taking.wait(UNDER_WAY_S)
             camera.abort()
             assert taking.wait(self.abort_s), f"the exposure goes on {self.abort_s:g} s after the abort"
@@ -296,7 +228,7 @@ class CameraSuite:
             pytest.skip("long_request gives None")
         with self.open(tmp_path) as camera:
             for _ in range(2):
-                taking = _taken_in_a_thread(camera, asked)
+                taking = taken_in_a_thread(camera, asked)
                 taking.wait(UNDER_WAY_S)
                 camera.abort()
                 camera.abort()
@@ -307,8 +239,8 @@ class CameraSuite:
         for requests in ((), self.requests()[:1]):
             camera = self.open(tmp_path)
             with camera:
-                for request in requests:
-                    assert list(camera.take(request))
+                for asked in requests:
+                    assert list(camera.take(asked))
             camera.__exit__(None, None, None)
 
     def test_closing_it_swallows_no_error(self, tmp_path: Path) -> None:
@@ -320,11 +252,6 @@ class CameraSuite:
 def _assert_named(word: str, problems: Iterable[str]) -> None:
     said = tuple(problems)
     assert any(word in text for text in said), f"no problem names {word!r}: {said}"
-
-
-def _taken_in_a_thread(camera: Camera, asked: ExposureRequest) -> Answer:
-    """Take an exposure in a thread of its own, which nothing waits for; give what comes of it."""
-    return Caller("suite").ask(partial(call, "the camera", lambda: list(camera.take(asked))))
 
 
 def _fail_after(_: object) -> NoReturn:

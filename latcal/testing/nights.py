@@ -17,7 +17,7 @@ from latcal.model.steps import Plan
 from latcal.model.validity import instant
 from latcal.plugin import Instrument, InstrumentType, hookimpl
 from latcal.plugin.registry import Registry, load_plugins
-from latcal.testing.cameras import small_instrument
+from latcal.testing.sensors import small_instrument
 
 BEGIN = "2026-11-04T16:00:00"
 """When every night of a suite begins (TAI)."""

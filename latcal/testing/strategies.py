@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from latcal.model.exposures import Exposures, Group, Level
+from latcal.model.exposures import Exposures, Group, Ladder, Level
 from latcal.model.quantities import parse_quantity
 from latcal.model.recipe import Certificate, Recipe, Sequence, Stage, TimeLimits, Use, Verification
 from latcal.model.rules import Rule
@@ -46,7 +46,9 @@ def exposures() -> st.SearchStrategy[Exposures]:
     levels = st.tuples(st.floats(1e-3, 100), st.sampled_from(["adu", "electron", "% of full well"])).map(_level)
     count = st.integers(1, 100_000)
     groups = st.builds(Group, count, seconds) | st.builds(Group, count, st.none(), levels)
-    return st.lists(groups, min_size=1, max_size=4).map(lambda found: Exposures(tuple(found)))
+    low = st.floats(1e-3, 100).map(lambda value: Level(value, "electron"))
+    ladders = st.builds(Ladder, st.integers(1, 1000), st.integers(2, 100), low, levels.filter(lambda one: one.unit != "electron"))
+    return st.lists(groups | ladders, min_size=1, max_size=4).map(lambda found: Exposures(tuple(found)))
 
 
 @st.composite
@@ -123,7 +125,15 @@ def recipes(draw: st.DrawFn) -> Recipe:
     found = draw(st.lists(names, min_size=1, max_size=3, unique=True))
     words = st.none() | texts
     sequences = {
-        name: Sequence(name, "sky", draw(exposures()), draw(st.integers(0, 3)), draw(words), draw(words))
+        name: Sequence(
+            name,
+            "sky",
+            draw(exposures()),
+            draw(st.integers(0, 3)),
+            draw(words),
+            draw(words),
+            longest_s=draw(st.none() | st.floats(1e-3, 3600)),
+        )
         for name in found
     }
     certify = draw(st.none() | certificates())

@@ -246,6 +246,44 @@ class CameraByDiceKit(CameraSuite):
         return [request(0), request(1)]
 
 
+class LitCamera(SimulatedCamera):
+    """Leaves the lamp on, says nothing of a gate that is closed, or of a second attempt, and swallows its faults."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(SimulatedOptions(), evolve(samples.world(folder), instrument=small_instrument()))
+        self._lamp = folder / "lamp"
+
+    def take(self, request: ExposureRequest) -> Iterator[Frame]:
+        self._lamp.write_text("on")
+        return super().take(request)
+
+    def offers(self) -> Any:
+        return {"lamp": 1}
+
+
+class LitCameraKit(CameraSuite):
+    flats = "1 x 20000 electron"
+    fault_s = 0.2
+
+    def open(self, folder: Path) -> Camera:
+        return LitCamera(folder)
+
+    def requests(self) -> list[ExposureRequest]:
+        return [request(0), request(1, "flat", 1.0)]
+
+    def hardware(self, folder: Path) -> str:
+        return (folder / "lamp").read_text() if (folder / "lamp").exists() else "off"
+
+    def barred(self, folder: Path) -> Iterable[tuple[Camera, ExposureRequest, str]]:
+        yield LitCamera(folder), request(0), "too warm"
+
+    def failing(self, folder: Path) -> Iterable[tuple[Camera, ExposureRequest, str]]:
+        yield LitCamera(folder), request(0), "lost"
+
+    def retrying(self, folder: Path) -> tuple[Camera, ExposureRequest]:
+        return LitCamera(folder), request(0)
+
+
 # -- stores --------------------------------------------------------------------------------------------------------
 
 

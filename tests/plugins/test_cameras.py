@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from attrs import evolve
 
 from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
 from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
-from latcal.plugin import Camera, ExposureRequest, World
+from latcal.builtin.cameras.simulation.faults import Fault
+from latcal.plugin import Camera, CameraDescription, ExposureRequest, Instrument, World
 from latcal.testing import CameraSuite
 from latcal.testing.cameras import request, small_instrument
 
@@ -33,11 +34,21 @@ def world(folder: Path) -> World:
 
 
 class TestSimulated(CameraSuite):
+    flats = "2 x 3 levels from 500 electron to 90 % of full well"
+
     def open(self, folder: Path) -> Camera:
         return SimulatedCamera(SimulatedOptions(seed=3), world(folder))
 
     def requests(self) -> Sequence[ExposureRequest]:
         return REQUESTS
+
+    def barred(self, folder: Path) -> Iterable[tuple[Camera, ExposureRequest, str]]:
+        warm = SimulatedOptions(cools_in="1000 s", cools_within="50 s")
+        yield SimulatedCamera(warm, world(folder)), REQUESTS[0], "is 14.0 C, not -100 to -95 C after 50 s"
+        yield SimulatedCamera(evolve(warm, cools_within="0 s"), world(folder)), REQUESTS[1], "is 20.0 C, not"
+
+    def retrying(self, folder: Path) -> tuple[Camera, ExposureRequest]:
+        return SimulatedCamera(SimulatedOptions(faults=[Fault("lost once")]), world(folder)), REQUESTS[2]
 
 
 class TestSimulatedInRealTime(CameraSuite):
@@ -47,6 +58,13 @@ class TestSimulatedInRealTime(CameraSuite):
 
     def requests(self) -> Sequence[ExposureRequest]:
         return [evolve(one, time_s=one.time_s / 1000) for one in REQUESTS]
+
+    def barred(self, folder: Path) -> Iterable[tuple[Camera, ExposureRequest, str]]:
+        warm = SimulatedOptions(clock="real", cools_in="1 h", cools_within="0.1 s")
+        yield SimulatedCamera(warm, world(folder)), REQUESTS[0], "C, not -100 to -95 C after 0.1 s"
+
+    def describe(self, instrument: Instrument) -> CameraDescription:
+        return evolve(super().describe(instrument), overhead_s=0.0)
 
 
 class TestReplay(CameraSuite):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latcal.model.exposures import Exposures, parse
+from latcal.model.exposures import Exposures, Ladder, parse
 from latcal.testing import strategies
 
 COUNTS = st.integers(1, 100_000)
@@ -26,7 +26,8 @@ def test_blanks_do_not_matter(count: int, seconds: float, phrase: str) -> None:
 
 @given(strategies.exposures().filter(lambda exposures: len(exposures) < 2000))
 def test_there_are_as_many_exposures_as_are_counted(exposures: Exposures) -> None:
-    assert len(list(exposures)) == len(exposures) == sum(group.count for group in exposures.groups)
+    counts = [group.count * (group.steps if isinstance(group, Ladder) else 1) for group in exposures.groups]
+    assert len(list(exposures)) == len(exposures) == sum(counts)
 
 
 @given(st.text(max_size=30) | st.integers() | st.floats() | st.booleans() | st.none() | st.lists(st.integers()))

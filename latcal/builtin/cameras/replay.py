@@ -18,7 +18,10 @@ from latcal.plugin import (
     ExposureRequest,
     Frame,
     Instrument,
+    Plan,
+    Problem,
     Setup,
+    Take,
     World,
     hookimpl,
     observation_id,
@@ -223,3 +226,14 @@ def latcal_cameras() -> Iterator[CameraType]:
         open=ReplayCamera,
         describe=describe,
     )
+
+
+@hookimpl
+def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
+    """Refuse levels: what was exposed has the time that it has."""
+    recipe = plan.recipe
+    if recipe.camera.use != "replay":
+        return
+    for name in dict.fromkeys(step.sequence for step in plan.steps if isinstance(step, Take) and step.time_s is None):
+        what = "frames that exist already cannot be exposed to a level"
+        yield recipe.problem("sequences", name, "exposures", what=what, hint="write the times that they have, as '2 x 5 s'")

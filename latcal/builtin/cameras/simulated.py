@@ -9,9 +9,8 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Self
 
-from astropy.time import Time
-
 from latcal.builtin.cameras.simulation.clock import RealClock, SimulatedClock
+from latcal.builtin.cameras.simulation.cooling import gate
 from latcal.builtin.cameras.simulation.failing import Failing
 from latcal.builtin.cameras.simulation.faults import Struck, idle, settled, struck
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
@@ -19,12 +18,13 @@ from latcal.builtin.cameras.simulation.sensor import Readout, Shot, expose, lamp
 from latcal.builtin.cameras.simulation.truth import Truth, truth
 from latcal.builtin.cameras.simulation.truth_file import write_truth
 from latcal.plugin import (
+    RETRIED,
     CameraDescription,
     CameraError,
     CameraType,
-    Exposure,
     ExposureRequest,
     Frame,
+    Gate,
     Instrument,
     Plan,
     Problem,
@@ -32,7 +32,7 @@ from latcal.plugin import (
     Take,
     World,
     hookimpl,
-    observation_id,
+    wait_for_gates,
 )
 
 __all__ = ["IMAGES", "LONGEST_S", "SimulatedCamera", "SimulatedOptions", "Truth", "describe", "truth"]
@@ -91,6 +91,27 @@ class SimulatedCamera:
         """Give the setup asked for: what is left open stays so, there being no wheel that stands somewhere."""
         return request.setup
 
+    def offers(self) -> dict[str, str]:
+        """Say that there is nothing but a lamp."""
+        return {"lamp": f"simulated, {self._options.lamp}"}
+
+    def gates(self) -> tuple[Gate, ...]:
+        """Say whether the sensor is cold."""
+        return (gate(self._options, self._clock.elapsed_s),)
+
+    def prepare(self, request: ExposureRequest) -> None:
+        """Wait until the sensor is cold.
+
+        Raises
+        ------
+        CameraError
+            If it was aborted.
+        NotReady
+            If the sensor does not become cold in time.
+        """
+        self._clock.begin()
+        wait_for_gates(self.gates, request, self._clock, now=lambda: self._clock.elapsed_s)
+
     def take(self, request: ExposureRequest) -> Iterator[Frame]:
         """Take one exposure and give its frames, one per detector asked for.
 
@@ -98,18 +119,24 @@ class SimulatedCamera:
         ------
         CameraError
             If it was aborted, or the truth cannot be written.
+        NotReady
+            If the sensor does not become cold in time.
         """
         faults = struck(self._options.faults, request.sequence, request.position)
+        self.prepare(request)
+        retried = {RETRIED: 1} if any("lost once" in faults.on(key) for key in request.detectors) else {}
+        for _ in retried:
+            self._clock.expose(request.time_s, self._instrument.readout_s, request.pause_s)
         begin = self._clock.expose(request.time_s, self._instrument.readout_s, request.pause_s)
         dark_time_s = float(request.time_s + self._options.dark_delay.to_value("s"))
-        exposure = _exposure(request, self._instrument, dark_time_s, begin)
+        exposure = request.happened(self._instrument.id_prefix, begin, dark_time_s=dark_time_s)
         for key in request.detectors:
             true, mine = self._truth(key), faults.on(key)
             self._failing.wait(mine, request)
             self._write(true)
             shot = self._shot(request, mine, exposure.dark_time_s, key)
             raw = Readout(expose(true, self._options, shot))
-            header = {**self._instrument.header, "SIMSEED": self._options.seed, "LAMP": shot.light > 0}
+            header = {**self._instrument.header, "SIMSEED": self._options.seed, "LAMP": shot.light > 0, **retried}
             yield self._failing.spoilt(mine, Frame(exposure, true.detector, raw, header))
 
     def _shot(self, request: ExposureRequest, faults: Struck, dark_time_s: float, detector: int) -> Shot:
@@ -148,21 +175,6 @@ def _true(options: SimulatedOptions, instrument: Instrument, key: int) -> Truth:
     return truth(options, instrument.detector(key))
 
 
-def _exposure(request: ExposureRequest, instrument: Instrument, dark_time_s: float, begin: Time) -> Exposure:
-    return Exposure(
-        id=request.number,
-        obs_id=observation_id(instrument.id_prefix, request.number),
-        image=request.image,
-        time_s=request.time_s,
-        dark_time_s=dark_time_s,
-        begin=begin,
-        setup=request.setup,
-        sequence=request.sequence,
-        discarded=request.discarded,
-        labels=request.labels,
-    )
-
-
 def _problems(request: ExposureRequest, instrument: Instrument) -> Iterator[str]:
     setup, place = request.setup, request.sequence
     if request.image not in IMAGES:
@@ -198,6 +210,7 @@ def describe(options: SimulatedOptions, instrument: Instrument) -> CameraDescrip
         filters=instrument.filters,
         longest_s=LONGEST_S,
         light=float(options.lamp.to_value("electron/s")) or None,
+        wait_s=float(options.cools_within.to_value("s")) if options.cools_in.value > 0 else 0.0,
     )
 
 

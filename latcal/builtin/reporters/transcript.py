@@ -9,7 +9,7 @@ from attrs import frozen
 
 from latcal.builtin.reporters.failures import failures
 from latcal.builtin.reporters.figures import figures
-from latcal.plugin import ProductRef, RunReport, RunStarted, StageReport, Status, StepReport
+from latcal.plugin import SPARE, ProductRef, RunReport, RunStarted, StageReport, Status, StepReport
 from latcal.plugin.wording import counted, duration, kept_text, verdict_text, worded
 
 GOOD, BAD, ODD, LOUD = "green", "red", "yellow", "bold"
@@ -141,7 +141,7 @@ def _sequences(started: RunStarted) -> dict[str, tuple[int, ...]]:
 
 
 def _sequence(report: RunReport, name: str, steps: tuple[int, ...]) -> Iterator[Line]:
-    mine = [step for step in report.steps if step.line.id in steps]
+    mine = [step for step in report.steps if step.line.id in steps and not _spared(step)]
     if all(step.line.kept for step in mine):  # then its stages say so
         return
     taken = [step for step in mine if step.status is Status.DONE]
@@ -154,10 +154,16 @@ def _sequence(report: RunReport, name: str, steps: tuple[int, ...]) -> Iterator[
     if ids:
         text += f", {min(ids)}" + (f" to {max(ids)}" if len(ids) > 1 else "")
     yield Line(text + _first_fault(mine), BAD if any(s.status is Status.FAILED for s in mine) else "")
-    for solved in report.solved:
-        if solved.sequence == name:
-            probes = ", ".join(f"{time_s:g} s gave {level:.4g} e-" for time_s, level in solved.probes)
-            yield Line(f"  {solved.level} is {solved.time_s:.4g} s (probes: {probes})")
+    told: tuple[tuple[float, float], ...] = ()
+    for solved in (solved for solved in report.solved if solved.sequence == name):
+        probes = ", ".join(f"{time_s:g} s gave {level:.4g} e-" for time_s, level in solved.probes)
+        yield Line(f"  {solved.level} is {solved.time_s:.4g} s" + (f" (probes: {probes})" if solved.probes != told else ""))
+        told = solved.probes
+
+
+def _spared(step: StepReport) -> bool:
+    """Tell whether a step is a probe that was not needed: nobody misses it."""
+    return step.line.label.endswith(SPARE) and step.status is Status.SKIPPED
 
 
 def _first_fault(steps: list[StepReport]) -> str:

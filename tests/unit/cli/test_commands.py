@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from latcal.cli import main
 from latcal.cli.arguments import RecipeName, columns, each, instant_of, load
-from latcal.cli.stopping import stopping
+from latcal.cli.stopping import interruptible, stopping
 from latcal.errors import LatcalError, NotReady, PluginError, Problem, RecipeError, Where
 
 COMMANDS = ("recipe", "plan", "expand", "schema", "plugins", "products", "find", "report")
@@ -83,14 +83,35 @@ def test_the_faults_of_all_recipes_are_gathered() -> None:
         each(("a", "good", "b"), make)
 
 
-def test_the_first_signal_sets_stop_and_the_second_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_signal_sets_stop_and_the_second_ends_a_command_that_has_no_camera_yet(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt, match=r"^$"), stopping() as stop:
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), stopping() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.is_set()
+        assert signals.stop.is_set()
         os.kill(os.getpid(), signal.SIGINT)
     assert "stopping" in capsys.readouterr().err
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+
+
+def test_a_terminal_that_is_gone_stops_a_run_unless_it_was_told_to_outlive_it() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for found, stops in ((signal.SIG_DFL, True), (signal.SIG_IGN, False)):
+            signal.signal(signal.SIGHUP, found)
+            with stopping() as signals:
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert signals.stop.is_set() is stops
+            assert signal.getsignal(signal.SIGHUP) == found
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_only_asks_a_camera_is_ended_by_any_signal_as_by_ctrl_c(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), interruptible():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
 
 
 def test_columns_are_aligned() -> None:

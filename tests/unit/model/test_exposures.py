@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from latcal.model.exposures import Exposures, Group, Level, parse
+from latcal.model.exposures import Exposures, Group, Ladder, Level, parse
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,23 @@ from latcal.model.exposures import Exposures, Group, Level, parse
 )
 def test_a_phrase_says_how_many_and_how_long_or_how_bright(phrase: str, group: Group) -> None:
     assert parse(phrase) == Exposures((group,))
+
+
+LADDER = "2 x 3 levels from 500 electron to 80 % of full well"
+
+
+def test_a_ladder_is_so_many_of_each_of_its_levels_from_the_lowest() -> None:
+    (ladder,) = parse(LADDER).groups
+    assert ladder == Ladder(2, 3, Level(500.0, "electron"), Level(80.0, "% of full well"))
+    found = [group.level.electrons(1.5, 40_000.0) for group in ladder if group.level]
+    assert found == pytest.approx([500, 500, 4000, 4000, 32_000, 32_000], rel=1e-12)  # eight times each, two roundings
+    assert [str(level) for level in parse(LADDER).levels][1] == "level 2 of 3 from 500 electron to 80 % of full well"
+
+
+@pytest.mark.parametrize("phrase", [LADDER, "3 levels from 1 adu to 2 adu", "2×3  levels from 1 adu  to 2 adu"])
+def test_a_ladder_prints_as_it_reads(phrase: str) -> None:
+    assert parse(str(parse(phrase))) == parse(phrase)
+    assert str(parse(LADDER)) == LADDER
 
 
 def test_a_list_of_phrases_keeps_their_order() -> None:
@@ -82,6 +99,13 @@ def test_a_level_is_given_in_electrons(level: Level, electrons: float) -> None:
         ("25 h", "is not a time between 0 s and a day", "write"),
         ("2 x 0 adu", "is not a level that a sensor can have", "write '2 x 30000 adu'"),
         ("2 x 101 % of full well", "is not a level that a sensor can have", "write"),
+        ("2 x 1 levels from 1 adu to 2 adu", "which are not 2 levels or more", "write '2 x 20 levels from 500 electron to"),
+        ("0 x 3 levels from 1 adu to 2 adu", "takes 0 exposures to 3 levels", "write '2 x 20 levels"),
+        ("2 x 99999 levels from 1 adu to 2 adu", "and 100000 exposures at most", "write '2 x 20 levels"),
+        ("2 x 3 levels from 2 adu to 1 adu", "2 adu in '2 x 3 levels from 2 adu to 1 adu' is not below 1 adu", "write '2 x 20"),
+        ("2 x 3 levels from 1 s to 2 s", "'1 s' is not a level", "write '2 x 20 levels"),
+        ("2 x 3 levels from 1 adu to 5 x 2 adu", "'5 x 2 adu' is not a level", "write '2 x 20 levels"),
+        ("2 x 3 levels from 1 adu", "'levels from 1 adu' in", "write s, adu, electron"),
         ([], "an empty list is not an exposure", "write '16 x 30 s'"),
         (["5 s", 5], "5 is not an exposure", "write"),
         ({"n": 5}, "is not an exposure", "write"),

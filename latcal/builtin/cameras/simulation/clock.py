@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from astropy.time import Time, TimeDelta
@@ -16,6 +17,19 @@ class SimulatedClock:
     def __init__(self, now: Callable[[], Time]) -> None:
         self._start = now().tai
         self._elapsed_s = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the camera was opened."""
+        return self._elapsed_s
+
+    def begin(self) -> None:
+        """Begin what may be aborted."""
+
+    def wait(self, seconds: float) -> bool:
+        """Let some time pass; tell whether that was aborted."""
+        self._elapsed_s += seconds
+        return False
 
     def expose(self, time_s: float, readout_s: float, pause_s: float = 0.0) -> Time:
         """Let a pause and an exposure pass, and give its begin (TAI)."""
@@ -42,6 +56,20 @@ class RealClock:
     def __init__(self, now: Callable[[], Time], stop: threading.Event) -> None:
         self._now, self._stop = now, stop
         self._aborted = threading.Event()
+        self._opened = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the camera was opened."""
+        return time.monotonic() - self._opened
+
+    def begin(self) -> None:
+        """Begin what may be aborted: what was aborted before is over."""
+        self._aborted.clear()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for some time; tell whether that was aborted."""
+        return self._stop.is_set() or self._aborted.wait(seconds)
 
     def expose(self, time_s: float, readout_s: float, pause_s: float = 0.0) -> Time:
         """Wait for a pause and an exposure, and give its begin (TAI).
@@ -51,7 +79,6 @@ class RealClock:
         CameraError
             If it was aborted.
         """
-        self._aborted.clear()
         paused = self._stop.is_set() or (pause_s > 0.0 and self._aborted.wait(pause_s))
         begin = self._now().tai
         if paused or self._aborted.wait(time_s + readout_s):

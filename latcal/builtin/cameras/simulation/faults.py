@@ -31,6 +31,7 @@ class Fault:
     ``never arrives``       the exposure ends and no frame comes
     ``late``                the frames come `delay` late
     ``no answer``           the camera stops answering, to an abort too
+    ``lost once``           the first attempt gives no frame, and the camera takes the exposure again
     ``truncated file``      the frame is a FITS file that lacks its last third
     ``empty file``          the frame is a file of 0 bytes
     ``no numbers``          a tenth of the first amplifier is NaN
@@ -48,6 +49,7 @@ class Fault:
         "never arrives",
         "late",
         "no answer",
+        "lost once",
         "truncated file",
         "empty file",
         "no numbers",

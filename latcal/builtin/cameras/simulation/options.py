@@ -156,6 +156,12 @@ class SimulatedOptions:
         None, unit="electron", validator=_above_zero, help="Charge beyond which a pixel spills along its column; the instrument's if left out."
     )
     adc_bits: int = option(18, validator=_bits, help="Bits of the converter: where raw numbers end (LSST video chain).")
+    cools_in: Quantity = option(
+        "0 s", unit="s", validator=_not_negative, help="How long the sensor cools after the camera is opened (assumed)."
+    )
+    cools_within: Quantity = option(
+        "600 s", unit="s", validator=_not_negative, help="How long that is waited for before an exposure (assumed)."
+    )
     faults: tuple[Fault, ...] = option((), help="What goes wrong, and in which exposures (docs/simulator.md).")
 
     def __attrs_post_init__(self) -> None:

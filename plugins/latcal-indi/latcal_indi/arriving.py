@@ -1,0 +1,133 @@
+"""Frames on arrival: a file is trusted in nothing that can be checked, and its header is completed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from latcal.formats.raw import read_raw
+from latcal.plugin import Amplifier, Detector, StoreError
+from numpy.typing import NDArray
+
+from latcal_indi.mirror import Blob
+from latcal_indi.troubles import Trouble
+
+TIME_OFF_S, TIME_OFF = 0.1, 0.01
+"""How far the exposure time of a file may be from that asked for, in seconds and as a part of it: latcal's own limits."""
+
+TYPES = {"bias": ("bias", "zero"), "dark": ("dark",), "flat": ("flat",), "light": ("light", "object", "science")}
+"""What FRAME, or IMAGETYP, of a file begins with, by the frame type asked for."""
+
+
+@frozen
+class Asked:
+    """What a file must be of.
+
+    Parameters
+    ----------
+    shortest_s : float [s]
+        Shortest exposure of the driver: a bias has it.
+    """
+
+    device: str
+    kind: str
+    time_s: float
+    binning: str
+    shortest_s: float
+
+
+@frozen(eq=False)
+class Held:
+    """The raw pixels of a frame, in memory, by amplifier."""
+
+    pixels: Mapping[str, NDArray[Any]]
+
+    def __call__(self, amplifier: Amplifier) -> NDArray[Any]:
+        """Give the raw image of one amplifier, (ny, nx) of its raw box [adu]."""
+        return self.pixels[amplifier.name]
+
+
+def read(blob: Blob, detector: Detector, path: Path, asked: Asked) -> tuple[Mapping[str, Any], Held]:
+    """Read a file that came.
+
+    Parameters
+    ----------
+    blob : Blob
+    path : Path
+        Where it is put while it is read.
+
+    Returns
+    -------
+    header : mapping
+        As the driver wrote it.
+    raw : Held
+
+    Raises
+    ------
+    Trouble
+        If it is not whole, not FITS, not of the detector's size, or says that it is of another exposure.
+    """
+    if blob.form != ".fits":
+        hint = "switch the driver's compression off"
+        raise Trouble(f"{asked.device!r} sent a file of the format {blob.form!r}, not '.fits' ({hint})")
+    if len(blob.data) != blob.size:
+        raise Trouble(f"{asked.device!r} sent {len(blob.data)} bytes, and said that there are {blob.size}")
+    try:
+        path.write_bytes(blob.data)
+    except OSError as error:
+        raise StoreError(f"{path}: a scratch file cannot be written: {error.strerror or error}") from error
+    try:
+        header, raw = read_raw(path, detector)
+        pixels = {amplifier.name: raw(amplifier) for amplifier in detector.amplifiers}
+    except StoreError as error:
+        raise Trouble(f"{asked.device!r}: {str(error).replace(str(path), 'its frame')}") from error
+    finally:
+        path.unlink(missing_ok=True)
+    _check(header, asked)
+    return header, Held(pixels)
+
+
+def _check(header: Mapping[str, Any], asked: Asked) -> None:
+    """See that a file says nothing else than was asked for; what it does not say is not missed."""
+    said = str(header.get("FRAME", header.get("IMAGETYP", asked.kind))).strip().lower()
+    if not said.startswith(TYPES[asked.kind]):
+        raise Trouble(f"{asked.device!r} sent a frame that says it is a {said!r}, not a {asked.kind!r}")
+    time_s = header.get("EXPTIME", asked.time_s)
+    wanted_s = max(asked.time_s, asked.shortest_s)
+    if not isinstance(time_s, int | float) or not abs(time_s - wanted_s) <= max(TIME_OFF_S, TIME_OFF * wanted_s):
+        raise Trouble(f"{asked.device!r} sent a frame that says it is of {time_s} s, not of {wanted_s:g} s")
+    binned = f"{header.get('XBINNING', asked.binning[0])}x{header.get('YBINNING', asked.binning[-1])}"
+    if "XBINNING" in header and binned != asked.binning:
+        raise Trouble(f"{asked.device!r} sent a frame that says it is binned {binned}, not {asked.binning}")
+
+
+def dark_time_s(header: Mapping[str, Any], asked: Asked, most_s: float) -> float:
+    """Give how long charge gathered [s]: as the driver says, if it says what can be; never less than was exposed.
+
+    Parameters
+    ----------
+    most_s : float [s]
+        Between the start of the exposure and the arrival of its frame.
+    """
+    told = [header.get(word) for word in ("DARKTIME", "EXPTIME")]
+    could_be = [one for one in told if isinstance(one, int | float) and math.isfinite(one) and one <= most_s]
+    return max(asked.time_s, *could_be, 0.0)
+
+
+def completed(header: Mapping[str, Any], known: Mapping[str, Any], attempts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the header that goes with a frame: what the driver says, and what is known beside it.
+
+    What latcal knows better (exposure id, image type, times, filter, labels) is written by the store over both; what the
+    driver said of times is kept under names of its own.
+    """
+    plain = {word: value for word, value in header.items() if isinstance(value, bool | int | float | str)}
+    said = {"DRVTIME": plain.get("EXPTIME"), "DRVDATE": plain.get("DATE-OBS"), "DRVGAIN": plain.get("GAIN")}
+    whole = {**plain, **{word: value for word, value in said.items() if value is not None}, **known, **attempts}
+    return {word: value for word, value in whole.items() if value is not None and not _is_endless(value)}
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

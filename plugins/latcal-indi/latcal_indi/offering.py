@@ -1,0 +1,68 @@
+"""What an INDI camera offers: for a person, and as cards for the headers of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from latcal_indi.hardware import Hardware
+from latcal_indi.preparing import Wheel
+
+
+def offers(hardware: Hardware, wheel: Wheel) -> dict[str, str]:
+    """Say what there is, device by device."""
+    options = hardware.options
+    told = {f"camera {device}": _camera(hardware, device) for device in options.devices}
+    if options.wheel:
+        names = ", ".join(f"{slot:g} {name}" for slot, name in wheel.names.items())
+        told[f"filter wheel {options.wheel}"] = f"at {wheel.name(wheel.slot)}, of {names}"
+    if options.lamp is not None:
+        lamp = options.lamp
+        bright = hardware.value(lamp.device, "FLAT_LIGHT_INTENSITY", "FLAT_LIGHT_INTENSITY_VALUE")
+        lit = "on" if hardware.value(lamp.device, lamp.property, lamp.on) == "On" else "off"
+        told[f"lamp {lamp.device}"] = lit + ("" if bright is None else f", intensity {bright:g}")
+    if options.cover is not None:
+        cover = options.cover
+        closed = hardware.value(cover.device, cover.property, cover.closed) == "On"
+        told[f"cover {cover.device}"] = "closed" if closed else "open"
+    for word, device, name in (("dome", options.dome, "DOME_PARK"), ("mount", options.mount, "TELESCOPE_PARK")):
+        if device:
+            told[f"{word} {device}"] = "parked" if hardware.value(device, name, "PARK") == "On" else "not parked"
+    return told
+
+
+def _camera(hardware: Hardware, device: str) -> str:
+    info = hardware.need(device, "CCD_INFO").values
+    words = [
+        f"{info['CCD_MAX_X']:g} x {info['CCD_MAX_Y']:g} pixels of {info['CCD_PIXEL_SIZE']:.3g} um",
+        f"{info['CCD_BITSPERPIXEL']:g} bit",
+    ]
+    binning = hardware.mirror.get(device, "CCD_BINNING")
+    if binning is not None:
+        words.append(f"binning up to {binning.ranges['HOR_BIN'][1]:g}x{binning.ranges['VER_BIN'][1]:g}")
+    for word, name, member in (("gain", "CCD_GAIN", "GAIN"), ("offset", "CCD_OFFSET", "OFFSET")):
+        told = hardware.mirror.get(device, name)
+        if told is not None:
+            least, most = told.ranges[member]
+            words.append(f"{word} {told.values[member]:g} ({least:g} to {most:g})")
+    temperature = hardware.value(device, "CCD_TEMPERATURE", "CCD_TEMPERATURE_VALUE")
+    if temperature is not None:
+        cooler = hardware.value(device, "CCD_COOLER", "COOLER_ON")
+        words.append(f"sensor at {temperature:.4g} C" + ("" if cooler is None else f", cooler {cooler.lower()}"))
+    return ", ".join(words)
+
+
+def cards(hardware: Hardware, wheel: Wheel, device: str) -> Mapping[str, Any]:
+    """Give what is known of the hardware now, by FITS keyword; None for what is not."""
+    options, value = hardware.options, hardware.value
+    lamp = options.lamp
+    return {
+        "INDIDEV": device,
+        "CCD-TEMP": value(device, "CCD_TEMPERATURE", "CCD_TEMPERATURE_VALUE"),
+        "DRVGAIN": value(device, "CCD_GAIN", "GAIN"),
+        "DRVOFFST": value(device, "CCD_OFFSET", "OFFSET"),
+        "FILTSLOT": wheel.slot,
+        "FILTNAME": None if wheel.slot is None else wheel.names.get(wheel.slot),
+        "LAMP": None if lamp is None else value(lamp.device, lamp.property, lamp.on) == "On",
+        "LAMPINT": None if lamp is None else value(lamp.device, "FLAT_LIGHT_INTENSITY", "FLAT_LIGHT_INTENSITY_VALUE"),
+    }
