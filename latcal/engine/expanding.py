@@ -133,10 +133,11 @@ def _store(given: Any, registry: Registry) -> Any:
         return given
     root = str(given["at"])
     kinds = [registry.named("store", name) for name in registry.names("store")]
-    mine = [named.declaration.name for named in kinds if registry.ask(named, "recognises", File(root))]
+    mine = [named.declaration for named in kinds if registry.ask(named, "recognises", File(root))]
     if len(mine) > 1:
-        raise PluginError(f"{root} is recognised by several kinds of store: {', '.join(mine)} (write store: beside)")
-    return {"use": mine[0] if mine else FALLBACK, "root": root}
+        names = ", ".join(kind.name for kind in mine)
+        raise PluginError(f"{root} is recognised by several kinds of store: {names} (write store: beside)")
+    return {"use": mine[0].name, mine[0].place: root} if mine else {"use": FALLBACK, "root": root}
 
 
 def _placed(tree: Tree, plain: Tree, expansion: Expansion, beside: frozenset[str]) -> Expanded:

@@ -67,11 +67,14 @@ class StoreType(Declaration):
     Parameters
     ----------
     recognises : callable
-        ``recognises(path)``: whether a store of this kind lies there. It then has the option ``root``. Nothing is opened.
+        ``recognises(path)``: whether a store of this kind lies there. Nothing is opened.
+    place : str
+        Its option that says where the store lies.
     """
 
     open: Callable[[Options, World], Store]
     recognises: Callable[[Path], bool] = _never
+    place: str = "root"
 
 
 @frozen(kw_only=True)
