@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import MappingProxyType
 
-from lsst.daf.butler import Butler, Config
+from lsst.daf.butler import Config
 
-from latcal_butler.naming import FACTS, FILE, GEOMETRY, IMAGE, PRODUCT, RAW_FRAME, REPORT, TABLES
+from latcal_butler.naming import FILE, IMAGE, PRODUCT, RAW_FRAME, RECORD, TABLES
 
 _PRODUCT_CLASS = "latcal.model.products.Product"
 _CCD_CLASS = "astropy.nddata.CCDData"
 _TABLES_CLASS = "latcal_butler.tables.Tables"
 _FORMATTERS = "latcal_butler.formatters"
-_JSON = "lsst.daf.butler.formatters.json.JsonFormatter"
 
 SETTINGS = MappingProxyType(
     {
@@ -22,6 +20,7 @@ SETTINGS = MappingProxyType(
             IMAGE: {"pytype": _CCD_CLASS, "converters": {_PRODUCT_CLASS: "latcal_butler.images.image_of"}},
             TABLES: {"pytype": _TABLES_CLASS, "converters": {_PRODUCT_CLASS: _TABLES_CLASS}},
             RAW_FRAME: {"pytype": "latcal_butler.raws.RawFrame"},
+            RECORD: {"pytype": "dict"},
             FILE: {"pytype": "bytes"},
         },
         "datastore": {
@@ -31,9 +30,7 @@ SETTINGS = MappingProxyType(
                 TABLES: f"{_FORMATTERS}.ProductFormatter",
                 RAW_FRAME: f"{_FORMATTERS}.RawFormatter",
                 FILE: f"{_FORMATTERS}.FileFormatter",
-                FACTS: _JSON,
-                REPORT: _JSON,
-                GEOMETRY: _JSON,
+                RECORD: "lsst.daf.butler.formatters.json.JsonFormatter",
             }
         },
     }

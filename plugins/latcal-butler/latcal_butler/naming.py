@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import re
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -17,11 +18,12 @@ INSTRUMENTS = {"latiss": "LATISS", "lsstcomcam": "LSSTComCam", "lsstcam": "LSSTC
 RAW, FACTS, REPORT, GEOMETRY = "raw", "latcalExposure", "latcalReport", "latcalInstrument"
 """Dataset types that are no products: raw frames, the facts of an exposure, the reports of a run, an instrument."""
 
-IMAGE, TABLES, PRODUCT, RAW_FRAME, FILE = "LatcalImage", "LatcalTables", "LatcalProduct", "LatcalRaw", "LatcalFile"
-"""Storage classes of ours, as `latcal_butler.configuration` defines them."""
+IMAGE, TABLES, PRODUCT = "LatcalImage", "LatcalTables", "LatcalProduct"
+RAW_FRAME, RECORD, FILE = "LatcalRaw", "LatcalRecord", "LatcalFile"
+"""Storage classes of ours: views of products and products themselves, raw frames, values as JSON, and files, as `latcal_butler.configuration` defines them."""
 
 DICT = "StructuredDataDict"
-"""A storage class that every Butler has."""
+"""A storage class that every Butler has: a dictionary, as YAML."""
 
 _BY_FILTER = frozenset({"flat"})
 """Kinds that have a physical filter in Rubin's own repositories, whatever the first product says."""
@@ -32,6 +34,8 @@ _PART = re.compile(r"[A-Za-z0-9_.+-]+")
 _LONGEST_FILTER = 32  # of the dimension universe
 _PRETTY = re.compile(r"[A-Za-z0-9]+\.[A-Za-z0-9]+")
 _OURS = re.compile(r"u/[^/]+/(?P<run>[^/]+)/\d+")
+
+_CERTIFICATE = "_certificate"
 
 NO_FILTER = "none"
 
@@ -55,15 +59,9 @@ class Shelf:
     exposure: bool
 
     @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Of the dataset type; those that others imply are left out."""
-        more = ("exposure",) if self.exposure else ()
-        return ("instrument", "detector", *more, *(() if self.physical_filter is None or more else ("physical_filter",)))
-
-    @property
     def certificate(self) -> str:
         """The dataset type of what is known of a certification, and goes with it."""
-        return f"{self.name}_certificate"
+        return certificate_type(self.name)
 
 
 def instrument_name(instrument: Instrument) -> str:
@@ -114,15 +112,13 @@ def shelf(kind: str, setup: Setup, *, exposure: bool, by_filter: bool | None = N
     by_filter : bool or None
         Whether the dataset type of the kind has a physical filter; None if there is no such dataset type yet.
     """
+    if exposure:  # its filter and all else is that of the exposure
+        return Shelf(type_name(kind) + ("" if of_exposures(kind) else "_exposure"), None, exposure=True)
     filtered = setup.filter is not None or setup.grating is not None
     by_filter = kind in _BY_FILTER or (filtered if by_filter is None else by_filter)
     rest = evolve(setup, filter=None, grating=None) if by_filter else setup
-    words = [type_name(kind)]
-    if exposure and not of_exposures(kind):
-        words.append("exposure")
-    if rest != Setup():
-        words.append(f"{_word(str(rest))}_{_digest(setup_text(rest))}")
-    return Shelf("_".join(words), physical_filter(setup) if by_filter else None, exposure)
+    name = type_name(kind) if rest == Setup() else f"{type_name(kind)}_{_word(str(rest))}_{_digest(setup_text(rest))}"
+    return Shelf(name, physical_filter(setup) if by_filter else None, exposure=False)
 
 
 def storage_class(product: Product) -> str:
@@ -134,6 +130,26 @@ def storage_class(product: Product) -> str:
     return IMAGE if "image" in product.planes else TABLES
 
 
+def is_ours(kind: Any) -> bool:
+    """Tell whether datasets of a type are products as latcal writes them."""
+    return kind.storageClass_name in {IMAGE, TABLES, PRODUCT}
+
+
+def is_certificate(name: str) -> bool:
+    """Tell whether a dataset type is one of certificates."""
+    return name.endswith(_CERTIFICATE)
+
+
+def certified_type(name: str) -> str:
+    """Give the dataset type of the products that a certificate is of."""
+    return name.removesuffix(_CERTIFICATE)
+
+
+def certificate_type(name: str) -> str:
+    """Give the dataset type of the certificates of a dataset type of products."""
+    return name + _CERTIFICATE
+
+
 def attachment(shelf_name: str, name: str) -> str:
     """Give the dataset type of a file that goes with products; the last word is the end of the file's name."""
     words = [shelf_name] if _PRETTY.fullmatch(name) else [shelf_name, _digest(name)]
@@ -141,9 +157,9 @@ def attachment(shelf_name: str, name: str) -> str:
     return "_".join([*words, _word(stem if dot else end), _word(end if dot else "bin")])
 
 
-def run_name(user: str | None, run: str, number: int) -> str:
-    """Give a RUN collection of a run: the first has nearly all, further ones what has no place there."""
-    return f"u/{user or _login()}/{run}/{number}"
+def run_stem(user: str | None, run: str) -> str:
+    """Give how the names of the RUN collections of a run begin; a number follows."""
+    return f"u/{user or _login()}/{run}"
 
 
 def run_behind(collection: str) -> str:

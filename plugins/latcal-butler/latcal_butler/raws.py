@@ -11,6 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from latcal.errors import StoreError
+from latcal.formats.raw import checksum
 from latcal.plugin import Amplifier, Detector, Exposure, Frame
 
 
@@ -38,14 +39,17 @@ class RawFrame:
         Of the primary HDU.
     images : mapping of str or int to array
         By name of the extension and by its index from zero, (ny, nx) [adu], overscans included.
+    checksum : str
+        SHA-256 of the file.
     """
 
     header: Mapping[str, Any]
     images: Mapping[str | int, NDArray[Any]]
+    checksum: str = ""
 
     def frame(self, exposure: Exposure, detector: Detector) -> Frame:
         """Give latcal's frame of it."""
-        return Frame(exposure, detector, InMemoryPixels(self.images), self.header)
+        return Frame(exposure, detector, InMemoryPixels(self.images), self.header, checksum=self.checksum)
 
 
 def read_frame(path: Path) -> RawFrame:
@@ -69,4 +73,4 @@ def read_frame(path: Path) -> RawFrame:
                         images.setdefault(hdu.name, images[index])
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"{path} cannot be read as a raw frame ({error})") from error
-    return RawFrame(header, images)
+    return RawFrame(header, images, checksum(path))

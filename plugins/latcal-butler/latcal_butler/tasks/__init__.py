@@ -1,0 +1,1 @@
+"""latcal's kernels as tasks of Rubin's pipelines; the pipeline files beside, in `latcal_butler.pipelines`, put them together."""
