@@ -124,6 +124,7 @@ class Certificates:
             If something is valid then, a product is not in the store, or the collection is of another type.
         """
         from lsst.daf.butler.registry import ConflictingDefinitionError
+        from sqlalchemy.exc import IntegrityError
 
         span = span_of(valid)
         datasets = [dataset_of(butler, ref) for ref in refs]
@@ -131,15 +132,13 @@ class Certificates:
         papers = [self._paper(butler, ref) for ref in refs]
         try:
             with butler.transaction():
-                self._refuse(butler, refs, collection, valid, span)
-                for ref, dataset, (name, kind, data_id) in zip(refs, datasets, papers, strict=True):
+                entered = [dataset for ref, dataset in zip(refs, datasets, strict=True) if ref.exposure is None]
+                for ref, (name, kind, data_id) in zip(refs, papers, strict=True):
                     told = Certification(evolve(ref, collection=""), collection, valid, *words)
-                    paper = self.runs.put_in(butler, name, kind, data_id, records.to_plain(told))
-                    butler.registry.certify(collection, [paper], span)
-                    if ref.exposure is None:
-                        butler.registry.certify(collection, [dataset], span)
-        except ConflictingDefinitionError:
-            self._refuse(butler, refs, collection, valid, span)  # another process was faster
+                    entered.append(self.runs.put_in(butler, name, kind, data_id, records.to_plain(told)))
+                butler.registry.certify(collection, entered, span)
+        except (ConflictingDefinitionError, IntegrityError):
+            self._refuse(butler, refs, collection, valid, span)
             raise
 
     def _paper(self, butler: Butler, ref: ProductRef) -> tuple[str, DatasetType, Mapping[str, Any]]:
@@ -152,7 +151,7 @@ class Certificates:
     def _refuse(
         self, butler: Butler, refs: Sequence[ProductRef], collection: str, valid: ValidityRange, span: Timespan
     ) -> None:
-        """See that nothing is valid then, of what is there and of what comes with it."""
+        """Say which of them overlaps what is there, or what comes with it."""
         new: set[tuple[str, int, str]] = set()
         for ref in refs:
             key = (ref.kind, ref.detector, setup_text(ref.setup))

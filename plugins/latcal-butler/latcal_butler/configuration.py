@@ -16,7 +16,13 @@ _FORMATTERS = "latcal_butler.formatters"
 SETTINGS = MappingProxyType(
     {
         "storageClasses": {
-            PRODUCT: {"pytype": _PRODUCT_CLASS, "converters": {_TABLES_CLASS: "latcal_butler.tables.product_of"}},
+            PRODUCT: {
+                "pytype": _PRODUCT_CLASS,
+                "converters": {
+                    _TABLES_CLASS: "latcal_butler.tables.product_of",
+                    _CCD_CLASS: "latcal_butler.images.product_of",
+                },
+            },
             IMAGE: {"pytype": _CCD_CLASS, "converters": {_PRODUCT_CLASS: "latcal_butler.images.image_of"}},
             TABLES: {"pytype": _TABLES_CLASS, "converters": {_PRODUCT_CLASS: _TABLES_CLASS}},
             RAW_FRAME: {"pytype": "latcal_butler.raws.RawFrame"},

@@ -114,7 +114,7 @@ class Exposures:
         dataset = DatasetRef(kind, whole, run=run, id=key)  # as Rubin's own ingestion names raws
         if frame.path is None or not frame.path.exists():
             return butler.put(frame, dataset)
-        butler.ingest(FileDataset(str(frame.path), dataset, RawFormatter), transfer="copy")
+        butler.ingest(FileDataset(str(frame.path), dataset, formatter=RawFormatter), transfer="copy")
         return dataset
 
     @staticmethod

@@ -29,9 +29,21 @@ def told(repo: str) -> Iterator[None]:
     except FileIntegrityError as error:
         raise StoreError(f"{repo}: {_first_line(error)} (a file is damaged: restore it from a copy)") from error
     except OSError as error:
-        where = error.filename or repo
-        reason = error.strerror or _first_line(error)
-        raise StoreError(f"{where}: {reason} (make room or mend its permissions, then run again)") from error
+        raise _of_system(repo, error) from error
+    except (RuntimeError, ValueError) as error:  # what a formatter raised is its cause
+        cause = error.__cause__
+        if isinstance(cause, StoreError):
+            raise cause from error
+        if isinstance(cause, OSError):
+            raise _of_system(repo, cause) from error
+        if isinstance(cause, ValueError):
+            raise StoreError(f"{repo}: {_first_line(error)} {_first_line(cause)} (restore it from a copy)") from error
+        raise
+
+
+def _of_system(repo: str, error: OSError) -> StoreError:
+    reason = error.strerror or _first_line(error)
+    return StoreError(f"{error.filename or repo}: {reason} (make room or mend its permissions, then run again)")
 
 
 def _first_line(error: BaseException | None) -> str:

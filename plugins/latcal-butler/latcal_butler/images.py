@@ -44,6 +44,20 @@ def image_of(product: Product) -> CCDData:
     )
 
 
+def product_of(image: CCDData) -> Product:
+    """Refuse to make a product of an image, which does not say what a product must.
+
+    A repository says by this function that what it has as an image can be asked for as a product: then all of it is read
+    from the file, and no image is made.
+
+    Raises
+    ------
+    StoreError
+        Always.
+    """
+    raise StoreError(f"{type(image).__name__} is not a product of latcal, which has tables and provenance too (put a Product)")
+
+
 def _header(product: Product) -> fits.Header:
     header = fits.Header()
     for keyword, value, comment in product_cards(product):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,17 @@ from attrs import define, field
 from latcal.formats import records
 from latcal.plugin import Detector, Instrument, StoreError, World
 from latcal_butler.faults import told
-from latcal_butler.naming import RECORD, GEOMETRY, geometry_collection, instrument_name
+from latcal_butler.naming import GEOMETRY, RECORD, geometry_collection, instrument_name, raw_collection
 from latcal_butler.options import ButlerOptions
 
 if TYPE_CHECKING:  # the Butler is imported when a repository is opened
     from lsst.daf.butler import Butler, DatasetType
+
+
+def _make(repo: str, config: Path | None) -> None:
+    from latcal_butler.making import make
+
+    make(repo, config)
 
 
 @define(eq=False)
@@ -28,10 +35,13 @@ class Repository:
     ----------
     options : ButlerOptions
     world : World
+    make : callable
+        ``make(repo, config)`` makes it.
     """
 
     options: ButlerOptions
     world: World
+    make: Callable[[str, Path | None], None] = _make
     _lock: Any = field(factory=threading.RLock, init=False)
     _butler: Any = field(default=None, init=False)
     _writes: bool = field(default=False, init=False)
@@ -103,11 +113,9 @@ class Repository:
             ) from error
 
     def _writer(self) -> Any:
-        from latcal_butler.making import make
-
         butler = self._opened(writeable=True)
         if butler is None:
-            make(self.options.repo, self.options.config)
+            self.make(self.options.repo, self.options.config)
             butler = self._opened(writeable=True)
         return butler
 
@@ -238,14 +246,14 @@ class Repository:
     def register(self, butler: Butler, name: str, instrument: Instrument) -> None:
         """Enter an instrument: dimension records, geometry, and the collection of its raw frames."""
         from latcal_butler.dimensions import register_instrument
-        from latcal_butler.naming import raw_collection
+        from lsst.daf.butler.registry import ConflictingDefinitionError
 
         register_instrument(butler.registry, name, instrument)
         kind = self.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)
         collection = geometry_collection(name)
         for one in (collection, raw_collection(name)):
             butler.collections.register(one)
-        if not butler.query_datasets(kind, collections=collection, instrument=name, explain=False):
+        with contextlib.suppress(ConflictingDefinitionError):  # it is there, as another process was faster
             butler.put(records.to_plain(instrument), kind, instrument=name, run=collection)
 
     # -- dataset types -------------------------------------------------------------------------------------------

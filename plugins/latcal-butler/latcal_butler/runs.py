@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from latcal_butler.lookups import associations, places
 from latcal_butler.naming import chain_name, run_behind, run_stem
@@ -42,11 +42,12 @@ class Series:
         return not self.own or name.startswith(f"{self.stem}/")
 
 
-@frozen
+@frozen(eq=False)
 class Runs:
     """The RUN collections of one user's runs."""
 
     user: str | None
+    _entered: set[str] = field(factory=set, init=False)
 
     def of(self, run: str) -> Series:
         """Give the RUN collections of a run."""
@@ -64,13 +65,14 @@ class Runs:
         self._enter(butler, series.chain, name)
         return name
 
-    @staticmethod
-    def _enter(butler: Butler, chain: str, name: str) -> None:
+    def _enter(self, butler: Butler, chain: str, name: str) -> None:
         from lsst.daf.butler import CollectionType
 
-        if butler.collections.register(name):
+        if name not in self._entered:
+            butler.collections.register(name)
             butler.collections.register(chain, CollectionType.CHAINED)
             butler.collections.extend_chain(chain, name)
+            self._entered.add(name)
 
     @staticmethod
     def all(butler: Butler, series: Series, kind: DatasetType | None, data_id: Mapping[str, Any]) -> list[DatasetRef]:
@@ -89,7 +91,14 @@ class Runs:
         key : str or None
             Its id, 32 hexadecimal digits; None for any.
         """
-        return self.put_in(butler, self.place(butler, series, kind, data_id), kind, data_id, value, key)
+        from lsst.daf.butler.registry import ConflictingDefinitionError
+
+        first = f"{series.stem}/1"
+        self._enter(butler, series.chain, first)
+        try:
+            return self.put_in(butler, first, kind, data_id, value, key)
+        except ConflictingDefinitionError:  # there is one, which is rare, and dear to ask for every time
+            return self.put_in(butler, self.place(butler, series, kind, data_id), kind, data_id, value, key)
 
     @staticmethod
     def put_in(

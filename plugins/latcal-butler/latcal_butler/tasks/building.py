@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from lsst.daf.butler import DatasetRef
 from lsst.pipe.base import InputQuantizedConnection, OutputQuantizedConnection, PipelineTask, PipelineTaskConfig
 from lsst.pipe.base import QuantumContext
 from lsst.pipe.base.connectionTypes import Input, Output
@@ -73,7 +74,10 @@ class BuildConnections(ChoosingConnections, dimensions=DETECTOR):
         super().__init__(config=config)
         needs = needs_of(config)
         for name in NEEDED:
-            if name not in needs and name != "defects":
+            own = getattr(self, name).name == self.product.name
+            if own and name in needs:
+                raise BuildError(f"{config.calibration} is to be compared with an earlier one, which no pipeline can (use latcal)")
+            if own or (name not in needs and name != "defects"):
                 delattr(self, name)
         if "flat" in needs and "physical_filter" not in self.dimensions:
             raise BuildError(f"{config.calibration} needs a flat, and has no filter")
@@ -111,7 +115,7 @@ class BuildTask(PipelineTask):
         """Read, build, write."""
         instrument = instrument_of(butlerQC.get(inputRefs.geometry))
         detector = detector_of(instrument, butlerQC.quantum.dataId["detector"])
-        outputs = outputRefs.product if isinstance(outputRefs.product, list) else [outputRefs.product]
+        outputs = [outputRefs.product] if isinstance(outputRefs.product, DatasetRef) else list(outputRefs.product)
         by_exposure = {ref.dataId.get("exposure"): ref for ref in outputs}
         order = orders_of(self.config)
         with scratch() as folder:

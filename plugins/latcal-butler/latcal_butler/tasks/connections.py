@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from astropy.time import Time
-from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType, Registry, Timespan
+from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType, MissingDatasetTypeError, Registry, Timespan
 from lsst.pipe.base import PipelineTaskConnections
 from lsst.pipe.base.connectionTypes import PrerequisiteInput
 
-from latcal_butler.naming import DICT, GEOMETRY, PRODUCT, geometry_collection
+from latcal_butler.naming import GEOMETRY, PRODUCT, RECORD, geometry_collection
 
 DETECTOR = ("instrument", "detector")
 FILTER = ("instrument", "detector", "physical_filter")
@@ -22,7 +22,7 @@ def find_geometry(
 ) -> Iterable[DatasetRef]:
     """Find an instrument's geometry: in the input collections, or else where the instrument was registered."""
     for place in (collections, [geometry_collection(str(data_id["instrument"]))]):
-        found = registry.findDataset(kind, instrument=data_id["instrument"], collections=place)
+        found = registry.findDataset(kind.name, instrument=data_id["instrument"], collections=place)
         if found is not None:
             return [found]
     return []
@@ -33,7 +33,10 @@ def find_candidates(
 ) -> Iterable[DatasetRef]:
     """Find every dataset of a quantum's detector; which one is valid is settled when its exposures are known."""
     here = {name: data_id[name] for name in kind.dimensions.required if name in data_id.dimensions}
-    found = registry.queryDatasetAssociations(kind, collections=list(collections), flattenChains=True)
+    try:
+        found = list(registry.queryDatasetAssociations(kind.name, collections=list(collections), flattenChains=True))
+    except MissingDatasetTypeError:
+        return []
     mine = (one.ref for one in found if all(one.ref.dataId[name] == value for name, value in here.items()))
     return list({ref.id: ref for ref in mine}.values())
 
@@ -42,7 +45,7 @@ def geometry() -> PrerequisiteInput:
     """Connect to the geometry of the instrument."""
     return PrerequisiteInput(
         name=GEOMETRY,
-        storageClass=DICT,
+        storageClass=RECORD,
         dimensions=("instrument",),
         lookupFunction=find_geometry,
         doc="The instrument: its detectors and amplifiers.",
@@ -92,11 +95,14 @@ class ChoosingConnections(PipelineTaskConnections, dimensions=DETECTOR):
         adjusted = dict(inputs)
         changed: dict[str, Any] = {}
         if self.butler is not None:
-            begins = sorted(_begin(ref) for ref in inputs[self.exposures][1])
+            frames = inputs[self.exposures][1]
+            begins = sorted(_begin(ref) for ref in frames)
+            filters = {ref.dataId["physical_filter"] for ref in frames}
             for name, (connection, refs) in inputs.items():
                 if isinstance(connection, PrerequisiteInput) and connection.isCalibration and begins:
                     what = f"{label}: {connection.name}" if connection.minimum else ""
-                    chosen = tuple(self._valid(self.butler, refs, begins, what))
+                    mine = [ref for ref in refs if ref.dataId.get("physical_filter") in {None, *filters}]
+                    chosen = tuple(self._valid(self.butler, mine, begins, what))
                     changed[name] = adjusted[name] = (connection, chosen)
         super().adjustQuantum(adjusted, dict(outputs), label, data_id)
         return changed, {}

@@ -13,7 +13,7 @@ from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
 from latcal.formats import records
 from latcal.formats.raw import exposure_of
 from latcal.plugin import MASK_PLANES, BuildError, Exposure, Product
-from latcal_butler.naming import DICT, FACTS, IMAGE, PRODUCT, RAW, RAW_FRAME
+from latcal_butler.naming import FACTS, IMAGE, PRODUCT, RAW, RAW_FRAME, RECORD
 from latcal_butler.tasks.configuration import OF_ISR, IsrFields, options_of
 from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, geometry
 from latcal_butler.tasks.prepared import Origin, product_of
@@ -25,7 +25,7 @@ class IsrConnections(PipelineTaskConnections, dimensions=EXPOSURE):
 
     raw = Input(name=RAW, storageClass=RAW_FRAME, dimensions=EXPOSURE, doc="The raw frame.")
     facts = PrerequisiteInput(
-        name=FACTS, storageClass=DICT, dimensions=("instrument", "exposure"), minimum=0,
+        name=FACTS, storageClass=RECORD, dimensions=("instrument", "exposure"), minimum=0,
         doc="What the exposure was; where other tools ingested the frame, its header says so.",
     )  # fmt: skip
     geometry = geometry()
