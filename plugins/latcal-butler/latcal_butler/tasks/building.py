@@ -12,6 +12,7 @@ from lsst.pipe.base.connectionTypes import Input, Output
 import latcal
 from latcal.plugin import BuildError
 from latcal_butler.naming import IMAGE, PRODUCT, TABLES
+from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import (
     OF_ISR,
     BiasFields,
@@ -31,7 +32,6 @@ from latcal_butler.tasks.quanta import (
     kernel_of,
     load_frames,
     options_of_frames,
-    orders_of,
     product_ref,
     provenance_of,
     scratch,

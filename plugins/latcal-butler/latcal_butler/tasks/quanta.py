@@ -21,34 +21,11 @@ from latcal.formats import records
 from latcal.formats.products import digest
 from latcal.plugin import AmplifierFrame, BuildError, Detector, Instrument, Product, ProductRef, Provenance
 from latcal_butler.naming import run_behind
+from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import options_of
 from latcal_butler.tasks.prepared import Origin, frames_of, origin_of
 
 Needed = Mapping[str, tuple[ProductRef, Product]]
-
-
-@frozen
-class Orders:
-    """What a run of latcal says to a task of its own.
-
-    Parameters
-    ----------
-    provenance : Provenance or None
-        Of what is built; its exposures, inputs and options are still to be entered.
-    groups : tuple of tuple of int, or None
-        Ids of exposures that go together, as settled when they were taken.
-    internal : bool
-        Whether the exposures that are verified made the product.
-    """
-
-    provenance: Provenance | None = None
-    groups: tuple[tuple[int, ...], ...] | None = None
-    internal: bool = True
-
-
-def orders_of(config: Any) -> Orders:
-    """Read what a run of latcal orders; nothing, where a person runs the pipeline."""
-    return records.from_text(config.order, Orders) if config.order else Orders()
 
 
 def provenance_of(task: Task, config: Any, run: str) -> Provenance:

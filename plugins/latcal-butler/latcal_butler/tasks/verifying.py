@@ -17,6 +17,7 @@ from latcal.formats.columns import measurements_ecsv
 from latcal.formats.journal import verdict_json
 from latcal.plugin import Detector, Exposure, Measurement, Measurements, Product, ProductRef
 from latcal_butler.naming import DICT, IMAGE, PRODUCT, RECORD
+from latcal_butler.orders import orders_of
 from latcal_butler.tasks.building import NEEDED, all_options, needed, needs_of
 from latcal_butler.tasks.configuration import BuildFields, options_of
 from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, FILTER, ChoosingConnections, calibration, geometry
@@ -27,7 +28,6 @@ from latcal_butler.tasks.quanta import (
     instrument_of,
     kernel_of,
     load_frames,
-    orders_of,
     product_ref,
     provenance_of,
     scratch,
