@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nights import Night, run_night
 from repositories import POSTGRES, TEMPLATE, TEMPLATES, make_template
 from servers import PROGRAMS, Server, server
 
@@ -35,3 +36,9 @@ def postgres() -> Iterator[Server]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(POSTGRES, os.pathsep.join(map(str, (started.folder, started.data, started.bin))))
             yield started
+
+
+@pytest.fixture(scope="session")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """Run the recipe ``butler_daily`` on a new repository, with the sensor of the bench and fewer images."""
+    return run_night(tmp_path_factory.mktemp("night"))
