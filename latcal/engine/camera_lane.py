@@ -12,6 +12,7 @@ from attrs import define
 from latcal.engine import arrival
 from latcal.engine.asking import Asked
 from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
+from latcal.engine.ordering import does_whole_steps
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
 from latcal.errors import BuildError, CameraError, LatcalError, NotReady, Problem
@@ -224,6 +225,6 @@ class CameraLane:
 
     def _preparations(self, take: Take) -> tuple[Preparation, ...]:
         """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""
-        if take.discarded:
+        if take.discarded or does_whole_steps(self.ledger.plan, self.registry):
             return ()
         return tuple(dict.fromkeys(planned.preparation for planned in self._users(take)))

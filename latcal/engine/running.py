@@ -234,7 +234,7 @@ def _events(plan: Plan, registry: Registry, now: Clock, stop: threading.Event) -
         store: Store = _open(stack, registry, "store", plan.recipe.store, world)
         camera = _open_camera(stack, plan, registry, world)
         resolution = preflight.resolve(plan, registry, store, camera, began)
-        executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
+        executor: Guarded = _open(stack, registry, "executor", plan.executor, evolve(world, store=store, plan=plan))
         numbers = _numbers(plan, resolution.takes, store, began)
         hearing = evolve(world, store=store)
         reporters = [_open(stack, registry, "reporter", use, hearing) for use in plan.recipe.report]

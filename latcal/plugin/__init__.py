@@ -69,7 +69,18 @@ from latcal.plugin.declarations import (
 from latcal.plugin.hookspecs import hookimpl
 from latcal.plugin.images import amplifier_tables, assemble_image, assemble_tables, failure
 from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Light, Outlook, Part
-from latcal.plugin.protocols import Camera, CameraDescription, Certification, Executor, Reporter, Store, Task, World
+from latcal.plugin.protocols import (
+    Camera,
+    CameraDescription,
+    Certification,
+    Executor,
+    Order,
+    Reporter,
+    StepExecutor,
+    Store,
+    Task,
+    World,
+)
 
 __all__ = [
     "MASK_PLANES",
@@ -121,6 +132,7 @@ __all__ = [
     "Metric",
     "NotReady",
     "Noted",
+    "Order",
     "Outlook",
     "Part",
     "Plan",
@@ -150,6 +162,7 @@ __all__ = [
     "Status",
     "Step",
     "StepEnded",
+    "StepExecutor",
     "StepReport",
     "StepStarted",
     "Store",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,11 +35,13 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> CornerNight:
     return night
 
 
-def pipetask(night: CornerNight, name: str, exposures: Sequence[int], output: str, *words: str) -> Result:
+def pipetask(
+    night: CornerNight, name: str, exposures: Sequence[int], output: str, *words: str, inputs: str = f"corner/raw/all,{COLLECTION}"
+) -> Result:
     """Run ``pipetask run`` in this process, with the words of a command line."""
     where = f"instrument='corner' AND detector IN (0..0) AND exposure IN ({ranges(exposures)})"
     line = [
-        "run", "-b", str(night.repo), "-p", str(PIPELINES / f"{name}.yaml"), "-i", f"corner/raw/all,{COLLECTION}", "-o", output,
+        "run", "-b", str(night.repo), "-p", str(PIPELINES / f"{name}.yaml"), "-i", inputs, "-o", output,
         "-c", "isr:doDefect=False", "-d", where, "--register-dataset-types", *words,
     ]  # fmt: skip
     with warnings.catch_warnings():
@@ -92,6 +93,7 @@ def test_verification_finds_for_each_exposure_what_the_native_engine_found(night
     stages = """
   - {make: bias, frames: [biases], verify: {waived_by: test, reason: few frames}}
   - {make: dark, frames: [darks]}
+  - {measure: gain, frames: [flats]}
 """
     other = run(recipe(tmp_path / "repo", stages=stages))
     ours = by_sequence(other)["darks"]
@@ -128,23 +130,28 @@ def test_defects_are_left_out_where_isr_says_so(night: CornerNight) -> None:
     assert masked.provenance.options["defects"] is True
 
 
-def test_a_calibration_that_is_not_there_is_named_before_anything_runs(night: CornerNight) -> None:
-    done = pipetask(night, "cpDark", night.exposures["darks"], "u/me/nothing", "-i", "corner/raw/all")
+def test_a_calibration_that_is_not_there_is_named_before_anything_runs(
+    night: CornerNight, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = pipetask(night, "cpDark", night.exposures["darks"], "u/me/nothing", inputs="corner/raw/all")
     assert done.exit_code != 0
-    assert "cpDarkCombine.bias" in said(done)
+    assert "cpDarkCombine.bias" in caplog.text
+    with Butler.from_config(night.repo) as butler:
+        assert not butler.collections.query("u/me/nothing*")
 
 
-def test_frames_of_another_type_are_refused_by_the_quantum(night: CornerNight) -> None:
-    done = pipetask(night, "cpBias", night.exposures["darks"][:2], "u/me/wrong")
+def test_frames_of_another_type_are_refused_by_the_quantum(night: CornerNight, caplog: pytest.LogCaptureFixture) -> None:
+    done = pipetask(night, "cpBias", night.exposures["darks"][:2], "u/me/wrong", inputs="corner/raw/all")
     assert done.exit_code != 0
+    assert "bias: dark frames are not what it is made of" in caplog.text
     with Butler.from_config(night.repo) as butler:
         assert not butler.query_datasets("bias", collections="u/me/wrong", explain=False)
 
 
-def test_an_option_that_is_none_is_named(night: CornerNight) -> None:
+def test_an_option_that_is_none_is_named(night: CornerNight, caplog: pytest.LogCaptureFixture) -> None:
     done = pipetask(night, "cpBias", night.exposures["biases"], "u/me/typo", "-c", "cpBiasCombine:options={clp: 4}")
     assert done.exit_code != 0
-    assert "clp" in said(done)
+    assert "clp" in caplog.text
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PIPELINES.glob("*.yaml")))
@@ -158,12 +165,3 @@ def test_every_pipeline_that_a_step_names_is_there() -> None:
         graph = Pipeline.from_uri(str(PIPELINES / f"{pipeline.file}.yaml")).to_graph()
         assert set(pipeline.tasks) <= {task.label for task in graph.tasks.values()}
         assert pipeline.output in graph.dataset_types
-
-
-def test_a_repository_is_not_changed_by_a_graph_that_fails(night: CornerNight, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(night.repo, copy)
-    other = CornerNight(copy, night.run, night.exposures)
-    assert pipetask(other, "cpDark", night.exposures["darks"], "u/me/none", "-i", "corner/raw/all").exit_code != 0
-    with Butler.from_config(copy) as butler:
-        assert not butler.collections.query("u/me/none*")
