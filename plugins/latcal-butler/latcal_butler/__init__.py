@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latcal.plugin import StoreType, hookimpl
+
 from latcal_butler.options import ButlerOptions
 
 __all__ = ["ButlerOptions", "latcal_find_recipe", "latcal_stores"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.time import Time
 from attrs import evolve, frozen
-
 from latcal.formats import records
 from latcal.plugin import Certification, ProductRef, StoreError, ValidityRange, instant, stamp
 from latcal.plugin.lookup import overlap, setup_text
+
 from latcal_butler.facts import reference_of
 from latcal_butler.lookups import associations, calibrations
 from latcal_butler.naming import Shelf, certificate_type, certified_type, is_certificate, is_ours, type_name
@@ -34,7 +34,7 @@ class Entry:
     """
 
     collection: str
-    span: Timespan
+    span: Timespan | None
     product: DatasetRef | None
     certificate: DatasetRef | None
 
@@ -87,7 +87,7 @@ class Certificates:
         left = {(one.collection, one.timespan, one.ref.dataId.required_values): one for one in papers}
         for one in products:
             paper = left.pop((one.collection, one.timespan, one.ref.dataId.required_values), None)
-            yield Entry(one.collection, one.timespan, one.ref, paper and paper.ref)
+            yield Entry(one.collection, one.timespan, one.ref, None if paper is None else paper.ref)
         for one in left.values():
             yield Entry(one.collection, one.timespan, None, one.ref)
 
@@ -212,7 +212,8 @@ def moment(at: Time) -> Timespan | None:
     return Timespan.fromInstant(at) if known else None
 
 
-def range_of(span: Timespan) -> ValidityRange:
+def range_of(span: Timespan | None) -> ValidityRange:
     """Give the validity range of what other tools certified, to the microsecond."""
-    begin, end = (None if time is None else instant(stamp(time)) for time in (span.begin, span.end))
+    ends = (None, None) if span is None else (span.begin, span.end)
+    begin, end = (None if time is None else instant(stamp(time)) for time in ends)
     return ValidityRange(begin, end)

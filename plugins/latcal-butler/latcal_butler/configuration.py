@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from lsst.daf.butler import Config
 
@@ -13,7 +15,7 @@ _CCD_CLASS = "astropy.nddata.CCDData"
 _TABLES_CLASS = "latcal_butler.tables.Tables"
 _FORMATTERS = "latcal_butler.formatters"
 
-SETTINGS = MappingProxyType(
+SETTINGS: Mapping[str, Any] = MappingProxyType(
     {
         "storageClasses": {
             PRODUCT: {

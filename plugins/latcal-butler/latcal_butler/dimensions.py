@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from astropy.time import TimeDelta
+from latcal.plugin import Exposure, Instrument, day_and_number
 from lsst.daf.butler import Registry, Timespan
 
-from latcal.plugin import Exposure, Instrument, day_and_number
 from latcal_butler.naming import band, physical_filter
 
 EXPOSURES, DETECTORS = 10**14, 1000

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
-
 from latcal.formats import records
 from latcal.formats.keywords import OWN
 from latcal.formats.raw import FitsPixels, checksum, exposure_of, read_raw
 from latcal.plugin import Detector, Exposure, Frame, StoreError, exposure_id
 from latcal.plugin.lookup import missing_frames, numbered
+
 from latcal_butler.facts import LocalFile
-from latcal_butler.naming import RECORD, FACTS, RAW, RAW_FRAME, raw_collection
+from latcal_butler.naming import FACTS, RAW, RAW_FRAME, RECORD, raw_collection
 from latcal_butler.repository import Repository
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class Exposures:
         StoreError
             If the day has no more.
         """
-        from latcal_butler.dimensions import reserve_groups
         from lsst.daf.butler.registry import ConflictingDefinitionError
         from sqlalchemy.exc import IntegrityError
+
+        from latcal_butler.dimensions import reserve_groups
 
         number, name = int(f"{day:%Y%m%d}"), self.repository.instrument_name(butler)
         for _ in range(_ATTEMPTS):
@@ -94,8 +95,7 @@ class Exposures:
                 register_exposure(butler.registry, name, exposure)
                 butler.put(records.to_plain(exposure), facts, ids, run=run)
             dataset = self._enter(butler, frame, raw, {**ids, "detector": frame.detector.id}, run)
-            kept = self._kept(butler, frame, dataset)
-        return kept
+            return self._kept(butler, frame, dataset)
 
     def _types(self, butler: Butler) -> tuple[DatasetType, DatasetType]:
         types = self.repository.dataset_type
@@ -106,8 +106,9 @@ class Exposures:
 
     @staticmethod
     def _enter(butler: Butler, frame: Frame, kind: DatasetType, ids: dict[str, Any], run: str) -> DatasetRef:
-        from latcal_butler.formatters import RawFormatter
         from lsst.daf.butler import DatasetIdFactory, DatasetIdGenEnum, DatasetRef, FileDataset
+
+        from latcal_butler.formatters import RawFormatter
 
         whole = butler.registry.expandDataId(ids, dimensions=kind.dimensions)
         key = DatasetIdFactory().makeDatasetId(run, kind, whole, DatasetIdGenEnum.DATAID_TYPE_RUN)

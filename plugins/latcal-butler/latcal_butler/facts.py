@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latcal.formats import records
 from latcal.plugin import ProductRef, Setup, StoreError
+
 from latcal_butler.naming import run_behind
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class LocalFile:
     def __enter__(self) -> Path:
         return Path(self._context.__enter__().ospath)
 
-    def __exit__(self, *exc: Any) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._context.__exit__(*exc)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from astropy.time import Time
 from attrs import evolve, frozen
-
 from latcal.plugin import Certification, Exposure, ProductRef, Setup
 from latcal.plugin.lookup import run_of, suits, the_one_built, the_one_for
+
 from latcal_butler.certificates import Certificates, moment
 from latcal_butler.facts import reference_of
 from latcal_butler.lookups import Place, associations, places

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lsst.daf.butler import FormatterV2
-
 from latcal.formats.products import read_product, write_product
 from latcal.formats.raw import write_raw
 from latcal.plugin import Frame, Product
+from lsst.daf.butler import FormatterV2
+
 from latcal_butler.images import image_of
 from latcal_butler.raws import read_frame
 from latcal_butler.tables import Tables

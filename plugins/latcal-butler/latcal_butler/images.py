@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData, VarianceUncertainty
-
 from latcal.errors import StoreError
 from latcal.formats.keywords import put_card
 from latcal.formats.products import product_cards

@@ -10,12 +10,12 @@ import functools
 import re
 from typing import Any, ClassVar
 
-from lsst.daf.butler import FormatterV2, Registry
-from lsst.pipe.base import Instrument as RubinInstrument
-
 import latcal
 from latcal.errors import StoreError
 from latcal.plugin import Instrument
+from lsst.daf.butler import FormatterV2, Registry
+from lsst.pipe.base import Instrument as RubinInstrument
+
 from latcal_butler.dimensions import register_instrument
 
 
@@ -31,11 +31,11 @@ class LatcalInstrument(RubinInstrument):
     name: ClassVar[str] = ""
 
     @classmethod
-    def getName(cls) -> str:
+    def getName(cls) -> str:  # noqa: N802 - Rubin's name
         """Give its name in the repository."""
         return cls.name
 
-    def getRawFormatter(self, dataId: Any) -> type[FormatterV2]:  # noqa: N803 - Rubin's name
+    def getRawFormatter(self, dataId: Any) -> type[FormatterV2]:  # noqa: N802, N803, ARG002 - Rubin's names
         """Give the formatter of its raw frames."""
         from latcal_butler.formatters import RawFormatter
 

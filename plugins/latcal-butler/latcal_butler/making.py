@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from latcal.plugin import StoreError
 from lsst.daf.butler import Butler, Config
 from lsst.resources import ResourcePath
 
-from latcal.plugin import StoreError
 from latcal_butler import CONFIGURATION
 from latcal_butler.configuration import SETTINGS, settings
 

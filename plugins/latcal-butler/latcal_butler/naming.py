@@ -8,7 +8,6 @@ import re
 from typing import Any
 
 from attrs import evolve, frozen
-
 from latcal.plugin import Instrument, Product, Setup
 from latcal.plugin.lookup import run_collection, run_of, setup_text
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-
 from latcal.plugin import option
 
 

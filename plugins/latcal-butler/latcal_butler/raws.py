@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
-
 from latcal.errors import StoreError
 from latcal.formats.raw import checksum
 from latcal.plugin import Amplifier, Detector, Exposure, Frame
+from numpy.typing import NDArray
 
 
 @frozen

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-
 from latcal.plugin import ProductRef
 from latcal.plugin.lookup import not_attached, plain
+
 from latcal_butler.certificates import dataset_of
 from latcal_butler.naming import DICT, FILE, RECORD, REPORT, attachment
 from latcal_butler.repository import Repository

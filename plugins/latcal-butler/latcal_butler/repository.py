@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
-
 from latcal.formats import records
 from latcal.plugin import Detector, Instrument, StoreError, World
+
 from latcal_butler.faults import told
 from latcal_butler.naming import GEOMETRY, RECORD, geometry_collection, instrument_name, raw_collection
 from latcal_butler.options import ButlerOptions
@@ -245,8 +245,9 @@ class Repository:
 
     def register(self, butler: Butler, name: str, instrument: Instrument) -> None:
         """Enter an instrument: dimension records, geometry, and the collection of its raw frames."""
-        from latcal_butler.dimensions import register_instrument
         from lsst.daf.butler.registry import ConflictingDefinitionError
+
+        from latcal_butler.dimensions import register_instrument
 
         register_instrument(butler.registry, name, instrument)
         kind = self.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
 from latcal.errors import LatcalError
+
 from latcal_butler.options import ButlerOptions
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def initialise(repo: str, instrument: Instrument, name: str | None, config: Path
         If something else lies there, or it cannot be written.
     """
     from astropy.time import Time
-
     from latcal.plugin import World
+
     from latcal_butler.faults import told
     from latcal_butler.making import configuration_place, teach
     from latcal_butler.store import ButlerStore

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-
 from latcal.plugin import Product, Setup
+
 from latcal_butler.naming import RECORD, Shelf, certificate_type, is_ours, of_exposures, shelf, storage_class, type_name
 from latcal_butler.repository import Repository
 

@@ -9,7 +9,6 @@ from typing import Self
 
 from astropy.time import Time
 from attrs import Factory, field, frozen
-
 from latcal.formats.products import digest, read_product, reference
 from latcal.plugin import (
     Certification,
@@ -24,6 +23,7 @@ from latcal.plugin import (
     stamp,
 )
 from latcal.plugin.lookup import missing_frames, not_found, not_of_exposure, order, plain
+
 from latcal_butler.certificates import Certificates, dataset_of, span_of
 from latcal_butler.exposures import Exposures
 from latcal_butler.facts import local_file
@@ -208,7 +208,7 @@ class ButlerStore:
     def read_report(self, run: str, name: str) -> str:
         """Read one of the texts back."""
         with self.repository.reading() as butler:
-            found = butler and self._reports.read(butler, run, name)
+            found = None if butler is None else self._reports.read(butler, run, name)
         if found is None:
             raise StoreError(f"no report {name!r} of the run {run!r} is in {self.repository.name}")
         return found

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import Table
-from numpy.typing import NDArray
-
 from latcal.plugin import Column, Product
+from numpy.typing import NDArray
 
 
 class Tables:

@@ -7,12 +7,13 @@ VERIFY what was tested, SUCCESS whether all passed, FAILURES what did not, as ``
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
-
 from latcal.formats.columns import ecsv_table
+
 from latcal_butler.naming import title
 
 _PLACES = ("scope", "exposure", "time", "detector", "amplifier", "untested")
@@ -97,7 +98,7 @@ def _rows(text: str) -> Iterator[dict[str, Any]]:
     for index in range(len(table["scope"].values)):
         row = {name: table[name].values[index] for name in ("exposure", "detector", "amplifier")}
         values = {name: float(table[name].values[index]) for name in metrics}
-        yield {**row, "exposure": int(row["exposure"]), "numbers": {key: one for key, one in values.items() if one == one}}
+        yield {**row, "exposure": int(row["exposure"]), "numbers": {key: one for key, one in values.items() if not math.isnan(one)}}
 
 
 def _judge(record: dict[str, Any], verdict: Mapping[str, Any], exposure: int, detector: str) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import latcal
 import numpy as np
 from attrs import frozen
-from lsst.daf.butler import Butler, Timespan
-
-import latcal
 from latcal.plugin import Product, RunReport
+from lsst.daf.butler import Butler, Timespan
 
 CORNER = Path(__file__).parent / "corner.yaml"
 COLLECTION = "calib/test"
@@ -33,7 +32,7 @@ STAGES = f"""
 KINDS = ("bias", "dark", "flat", "defects", "ptc")
 
 
-def recipe(repo: Path, *, stages: str = STAGES, executor: str = "{use: serial}", first: int = 1) -> str:
+def recipe(repo: Path, *, stages: str = STAGES, executor: str = "{use: serial}") -> str:
     """Write the recipe of a night."""
     return f"""\
 latcal: 1

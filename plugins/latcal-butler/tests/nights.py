@@ -13,10 +13,9 @@ from latcal.plugin import Certification
 
 COLLECTION = "LATISS/calib/daily/calib.1"
 SETTINGS = (
-    "instrument=bench", "store.instrument=LATISS", "store.user=ann", "executor={use: serial}", "config.filter=r", "config.n_flat=8",
-    "config.exp_times_flat=[2, 2, 6, 6, 10, 10, 14, 14]",
+    "instrument=bench", "store.instrument=LATISS", "store.user=ann", "executor={use: serial}", "config.filter=r",
 )  # fmt: skip
-"""What differs from the recipe: the small sensor, and fewer flats. Its dates and all else are the recipe's."""
+"""What differs from the recipe: the small sensor and its filter. Its dates and all else are the recipe's."""
 
 
 @frozen

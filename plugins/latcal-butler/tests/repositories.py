@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -55,7 +56,7 @@ def copy_template(template: Path, repo: str, config: Path | None) -> None:
     draft = place.with_name(f"draft_{os.getpid()}_{id(place)}")
     shutil.copytree(template, draft)
     try:
-        os.replace(draft, place)
+        draft.replace(place)
     except OSError as error:
         shutil.rmtree(draft)
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -83,10 +84,8 @@ def the_server() -> Server:
 
 def create_database(server: Server, name: str) -> None:
     """Make a database that a Butler can use, if it is not there."""
-    try:
+    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):
         server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    except psycopg2.errors.DuplicateDatabase:
-        pass
 
 
 @contextmanager

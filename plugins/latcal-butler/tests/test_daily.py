@@ -45,7 +45,7 @@ def test_the_pages_notebook_runs_in_a_process_that_imports_the_butler_only(night
     done = python(HERE / "notebook.py", night.repo, COLLECTION, f"u/latcal/{night.run}", str(first_bias), str(flats[0]))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["shapes"] == dict.fromkeys(("bias", "dark", "flat", "proc"), [400, 640])
+    assert found["shapes"] == {name: [400, 640] for name in ("bias", "dark", "flat", "proc")}
     assert found["classes"] == ["CCDData"]
     assert found["units"] == ["electron", "electron / s", ""]
     assert found["mask planes"] == ["MP_BAD", "MP_NO_DATA", "MP_REJECTED", "MP_SATURATED"]
@@ -126,7 +126,7 @@ def test_the_command_lists_collections_datasets_and_records(night: Night) -> Non
     assert "r~empty" in butler("query-dimension-records", night.repo, "physical_filter", "--where", "instrument='LATISS'")
 
 
-def test_what_the_command_certifies_the_store_finds_and_does_not_overlap(night: Night, tmp_path: Path) -> None:
+def test_what_the_command_certifies_the_store_finds_and_does_not_overlap(night: Night) -> None:
     ref = night.certified()["bias"].ref
     into = "LATISS/calib/by.hand"
     words = ("--begin-date", "2021-01-01", "--end-date", "2022-01-01")
@@ -148,6 +148,7 @@ def test_the_command_exports_calibrations_and_retrieves_files(night: Night, tmp_
     butler("export-calibs", night.repo, str(tmp_path / "out"), COLLECTION)
     exported = (tmp_path / "out" / "export.yaml").read_text(encoding="utf-8")
     assert all(f"dataset_type: {kind}\n" in exported for kind in (*KINDS, "bias_certificate"))
+    (tmp_path / "files").mkdir()
     butler("retrieve-artifacts", night.repo, str(tmp_path / "files"), "--collections", COLLECTION, "-d", "flat")
     (path,) = (tmp_path / "files").rglob("*.fits")
     assert read_product(path).kind == "flat"

@@ -48,7 +48,7 @@ def test_something_else_in_its_place_is_left_alone(tmp_path: Path) -> None:
 def test_an_instrument_that_the_repository_has_not_is_an_error_unless_it_may_be_entered(store: ButlerStore) -> None:
     store.put(samples.product(), "run-1")
     other = ButlerStore(evolve(store.options, create=False, instrument="HSC"), store.world)
-    with other, pytest.raises(StoreError, match="it has no instrument 'HSC' .*latcal-butler init"):
+    with other, pytest.raises(StoreError, match=r"it has no instrument 'HSC' .*latcal-butler init"):
         other.put(samples.product(), "run-2")
     assert not list(store.list())
 
@@ -195,13 +195,17 @@ def test_a_registry_that_is_damaged_is_told(store: ButlerStore) -> None:
 # -- other processes -------------------------------------------------------------------------------------------
 
 
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def put_and_die(folder: Path) -> None:
     """Put a product, and be gone in the middle of certifying it."""
     from lsst.daf.butler.registry.sql_registry import SqlRegistry
 
     store = copied(folder)
     ref = store.put(samples.product(), "run-1")
-    with mock.patch.object(SqlRegistry, "certify", lambda *_: os.kill(os.getpid(), signal.SIGKILL)):
+    with mock.patch.object(SqlRegistry, "certify", die):
         store.certify([ref], "calib", NIGHT)
 
 

@@ -9,11 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+import latcal
 import pytest
 from corners import CORNER, WAIVED, by_sequence, checksums, get, recipe, run
-
-import latcal
 from latcal.plugin import NotReady, Plan, Status
+
 from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
 from latcal_butler.executor import failure
 
@@ -59,28 +59,41 @@ def test_a_stage_by_pipetask_has_the_pixels_and_the_verdict_of_the_native_engine
         assert certified.ref.run == theirs.run
 
 
-def test_a_failing_quantum_of_a_sites_own_pipeline_fails_the_step_with_its_own_message(tmp_path: Path) -> None:
+def test_a_failing_quantum_of_a_sites_own_pipeline_fails_the_step_with_its_own_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mountain.py").write_text("""\
+from latcal.plugin import BuildError
+from latcal_butler.tasks.building import CpBiasTask
+
+
+class MountainTask(CpBiasTask):
+    _DefaultName = "cpBiasCombine"
+
+    def runQuantum(self, butlerQC, inputRefs, outputRefs):
+        raise BuildError(f"the dome was lit in {len(list(inputRefs.frames))} frames")
+""")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     own = tmp_path / "own.yaml"
-    own.write_text(f"""\
+    own.write_text("""\
 description: A site's own
-imports:
-  - location: {PIPELINES / "cpBias.yaml"}
 tasks:
+  isr:
+    class: latcal_butler.tasks.isr.IsrTask
+    config: {{calibration: bias, connections.frame: cpBiasProc}}
   cpBiasCombine:
-    class: latcal_butler.tasks.building.CpBiasTask
-    config:
-      clip: -1.0
+    class: mountain.MountainTask
+    config: {{calibration: bias, connections.frames: cpBiasProc, connections.product: bias}}
 """)
     stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
     report = run(only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(pipelines=f"{{cpBias: {own}}}"))))
-    built = next(step for step in report.steps if step.line.kind == "build")
+    built = next(step for step in report.steps if step.line.verb == "build")
     assert built.status is Status.FAILED
     assert report.exit_code == 4
-    assert "cpBiasCombine of detector 0: " in built.reason
-    assert "-1.0 is not above 0" in built.reason
+    assert built.reason.startswith("cpBiasCombine of detector 0: the dome was lit in 4 frames (")
     name = built.reason.split("the report ")[1].split(" of the run")[0]
     with latcal.open_store("butler", latcal.load_plugins(), repo=str(tmp_path / "repo")) as store:
-        assert "-1.0 is not above 0" in store.read_report(report.run, name)
+        assert "the dome was lit in 4 frames" in store.read_report(report.run, name)
         assert not list(store.list())
 
 
@@ -144,7 +157,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
     text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=tmp_path / "nowhere")))
     report = run(text)
-    built = next(step for step in report.steps if step.line.kind == "build")
+    built = next(step for step in report.steps if step.line.verb == "build")
     assert "nowhere: No such file or directory (write 'program: PATH' of pipetask)" in built.reason
 
 
