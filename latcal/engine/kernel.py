@@ -61,7 +61,7 @@ class Kernel:
 
     @property
     def plain_options(self) -> Mapping[str, Any]:
-        """Every option, as a recipe would write it."""
+        """Every option as plain data, defaults included: what provenance has."""
         written: Mapping[str, Any] = unstructure(self.options)
         return written
 

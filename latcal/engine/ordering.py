@@ -59,7 +59,7 @@ class Ordering:
                 raise PluginError(f"{self.executor.distribution}: build of the executor gave no {wanted}{of} of detector {missing[0]}")
             made[group[0]] = Made({detector: ref for detector, ref in mine.items() if ref is not None})
         if refs:
-            raise PluginError(f"{self.executor.distribution}: build of the executor gave {next(iter(refs.values()))}, not ordered")
+            raise PluginError(f"{self.executor.distribution}: build of the executor gave {next(iter(refs.values()))}, which was not ordered")
         return Made(groups=made) if apart else made[groups[0][0]]
 
     def verify(self, step: Verify) -> tuple[Measurement, ...]:

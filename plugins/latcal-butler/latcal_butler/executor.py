@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, evolve, field, frozen
-
 from latcal import errors
 from latcal.formats import records
 from latcal.plugin import (
@@ -34,6 +33,7 @@ from latcal.plugin import (
     option,
 )
 from latcal.plugin.ordered import WorkerOptions, processors
+
 from latcal_butler.commands import BUILD, OURS, PIPELINES, VERIFY, Command, Pipeline, classes, configured, where
 from latcal_butler.naming import GEOMETRY, RECORD, chain_name, instrument_name, raw_collection, run_stem
 
@@ -83,16 +83,18 @@ class PipetaskExecutor:
         if pipeline is None or self.world.plan is None:
             return ""
         stage = self.world.plan.stages[step.stage]
+        if isinstance(step, Verify) and stage.stage.verify.waiver:
+            return ""
         command = self._command(step, pipeline, UNKNOWN, stage.detectors, None)
-        orders = {label: "ORDER.py" for label in self._ours(command)}
+        orders = dict.fromkeys(self._ours(command), "ORDER.py")
         return str(evolve(self._configured(command, step, stage), orders=orders))
 
     def _command(
         self, step: Any, pipeline: Pipeline, run: str, detectors: tuple[int, ...], exposures: list[int] | None
     ) -> Command:
         plan, instrument = self.world.plan, self.world.instrument
-        assert plan is not None  # noqa: S101 - an executor has both
-        assert instrument is not None  # noqa: S101
+        assert plan is not None
+        assert instrument is not None
         store = plan.recipe.store.options
         name = store.instrument or instrument_name(instrument)
         output = f"{run_stem(store.user, run)}/{FIRST + step.id}"
@@ -120,6 +122,11 @@ class PipetaskExecutor:
     def _ours(self, command: Command) -> list[str]:
         known = classes(command.file)
         return [label for label in command.pipeline.tasks if known.get(label, "").startswith(OURS)]
+
+    @property
+    def _store(self) -> Any:
+        """The store of the run: of our own kind, as `latcal_check_plan` sees to."""
+        return self.world.store
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -157,20 +164,27 @@ class PipetaskExecutor:
         log = folder / "log.txt"
         code = self._wait(command, log)
         with self._writing() as butler:
-            butler.registry.refresh()
-            if butler.collections.query(command.output):
-                from lsst.daf.butler import CollectionType
-
-                butler.collections.register(chain_name(order.run), CollectionType.CHAINED)
-                butler.collections.extend_chain(chain_name(order.run), command.output)
+            self._enter(butler, order.run, command.output)
         if code:
-            self.world.store.write_report(order.run, {f"{order.step.id}_pipetask.log": log.read_text(errors="replace")})
+            self._store.write_report(order.run, {f"{order.step.id}_pipetask.log": log.read_text(errors="replace")})
             raise failure(Path(command.summary), log, order.step.id)
         return command.output
+
+    @staticmethod
+    def _enter(butler: Butler, run: str, output: str) -> None:
+        """Enter what a process made in the chain of the run, if it came that far."""
+        from lsst.daf.butler import CollectionType, MissingCollectionError
+
+        butler.registry.refresh()
+        with contextlib.suppress(MissingCollectionError):
+            butler.collections.get_info(output)
+            butler.collections.register(chain_name(run), CollectionType.CHAINED)
+            butler.collections.extend_chain(chain_name(run), output)
 
     def _give(self, butler: Butler, order: Order, name: str) -> None:
         """Enter what a step uses in a collection of its own: that, and nothing that other collections would lead to."""
         from lsst.daf.butler import CollectionType
+
         from latcal_butler.certificates import dataset_of
 
         refs = [ref for by_kind in order.needs.values() for ref in by_kind.values()]
@@ -180,14 +194,14 @@ class PipetaskExecutor:
 
     def _geometry(self, butler: Butler, run: str) -> DatasetRef:
         """Give the geometry that the recipe has: the repository's, or else one of this step's own."""
-        assert self.world.instrument is not None  # noqa: S101 - an executor has one
+        assert self.world.instrument is not None
         from latcal_butler.naming import geometry_collection
 
-        plain, name = records.to_plain(self.world.instrument), self.world.store.repository.instrument_name(butler)
+        plain, name = records.to_plain(self.world.instrument), self._store.repository.instrument_name(butler)
         known = butler.find_dataset(GEOMETRY, instrument=name, collections=[geometry_collection(name)])
         if known is not None and records.to_plain(butler.get(known)) == plain:
             return known
-        kind = self.world.store.repository.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)
+        kind = self._store.repository.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)
         butler.collections.register(run)
         return butler.put(plain, kind, instrument=name, run=run)
 
@@ -209,7 +223,7 @@ class PipetaskExecutor:
         return sorted(found, key=lambda one: (one.dataId.get("exposure", 0), one.dataId["detector"]))
 
     def _writing(self) -> Any:
-        return self.world.store.repository.writing()
+        return self._store.repository.writing()
 
     # -- the process ---------------------------------------------------------------------------------------------
 

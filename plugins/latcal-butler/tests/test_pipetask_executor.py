@@ -80,10 +80,10 @@ description: A site's own
 tasks:
   isr:
     class: latcal_butler.tasks.isr.IsrTask
-    config: {{calibration: bias, connections.frame: cpBiasProc}}
+    config: {calibration: bias, connections.frame: cpBiasProc}
   cpBiasCombine:
     class: mountain.MountainTask
-    config: {{calibration: bias, connections.frames: cpBiasProc, connections.product: bias}}
+    config: {calibration: bias, connections.frames: cpBiasProc, connections.product: bias}
 """)
     stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
     report = run(only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(pipelines=f"{{cpBias: {own}}}"))))

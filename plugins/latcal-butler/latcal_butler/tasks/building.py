@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import latcal
+from latcal.formats.structure import structure
+from latcal.formats.tree import Tree
+from latcal.plugin import BuildError
 from lsst.daf.butler import DatasetRef
-from lsst.pipe.base import InputQuantizedConnection, OutputQuantizedConnection, PipelineTask, PipelineTaskConfig
-from lsst.pipe.base import QuantumContext
+from lsst.pipe.base import (
+    InputQuantizedConnection,
+    OutputQuantizedConnection,
+    PipelineTask,
+    PipelineTaskConfig,
+    QuantumContext,
+)
 from lsst.pipe.base.connectionTypes import Input, Output
 
-import latcal
-from latcal.plugin import BuildError
 from latcal_butler.naming import IMAGE, PRODUCT, TABLES
 from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import (
@@ -27,6 +34,7 @@ from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, FILTER, Choosing
 from latcal_butler.tasks.quanta import (
     Loaded,
     Needed,
+    detector_number,
     detector_of,
     instrument_of,
     kernel_of,
@@ -46,7 +54,7 @@ def needs_of(config: Any) -> frozenset[str]:
     registry = latcal.load_plugins()
     named = registry.named("calibration", config.calibration)
     options = {name: value for name, value in options_of(config).items() if name not in OF_ISR}
-    needs: frozenset[str] = registry.ask(named, "needs", latcal.kernel(named.declaration.name, None, registry, options).options)
+    needs: frozenset[str] = registry.ask(named, "needs", structure(Tree(options), named.declaration.options))
     strange = sorted(needs - set(NEEDED))
     if strange:
         raise BuildError(f"{config.calibration} needs {', '.join(strange)}, for which the tasks have no connection")
@@ -114,7 +122,7 @@ class BuildTask(PipelineTask):
     ) -> None:
         """Read, build, write."""
         instrument = instrument_of(butlerQC.get(inputRefs.geometry))
-        detector = detector_of(instrument, butlerQC.quantum.dataId["detector"])
+        detector = detector_of(instrument, detector_number(butlerQC))
         outputs = [outputRefs.product] if isinstance(outputRefs.product, DatasetRef) else list(outputRefs.product)
         by_exposure = {ref.dataId.get("exposure"): ref for ref in outputs}
         order = orders_of(self.config)

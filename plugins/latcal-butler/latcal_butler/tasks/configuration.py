@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from attrs import frozen
-from lsst.pex.config import ChoiceField, Config, ConfigField, Field
-
 from latcal.plugin import BuildError
+from lsst.pex.config import ChoiceField, Config, ConfigField, Field
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 OF_ISR = ("overscan", "crosstalk", "defects")
@@ -48,7 +47,7 @@ class Meaning:
         options[name] = self.choices[value] if self.choices else f"{value:g} {self.unit}" if self.unit else value
 
 
-class OptionsField(Field):
+class OptionsField(Field[str]):
     """Options as a recipe writes them: a mapping, or the same as JSON text."""
 
     def __set__(self, instance: Any, value: Any, at: Any = None, label: str = "assignment") -> None:
@@ -68,7 +67,7 @@ def choice(doc: str, names: tuple[str, ...]) -> Any:
 
 def options_field() -> Any:
     """Give the field for options of latcal that Rubin's tasks have no field for."""
-    return OptionsField(
+    return OptionsField(  # type: ignore[no-untyped-call]
         dtype=str, default="{}", doc="Options of latcal, as a recipe writes them: '{grow: 2}'. Fields beside go first."
     )
 
@@ -119,10 +118,10 @@ class IsrFields(Config):
         "overscan.fitType": Meaning(("overscan", "serial"), _SERIAL),
         "overscan.numSigmaClip": Meaning(("overscan", "clip")),
     }
-    calibration = Field(dtype=str, default="bias", doc="Calibration type of latcal that the frames are prepared for.")
+    calibration: Any = Field(dtype=str, default="bias", doc="Calibration type of latcal that the frames are prepared for.")
     doDefect = number("Leave out the pixels of a defect map, which is then needed; left out, no.", bool)
     doCrosstalk = number("Subtract crosstalk, where the instrument has coefficients; left out, yes.", bool)
-    overscan = ConfigField(dtype=OverscanConfig, doc="How overscans are subtracted.")
+    overscan: Any = ConfigField(dtype=OverscanConfig, doc="How overscans are subtracted.")
     options = options_field()
     order = order_field()
 
@@ -131,7 +130,7 @@ class BuildFields(Config):
     """Fields of every task that builds or verifies."""
 
     means: ClassVar[Mapping[str, Meaning]] = {}
-    calibration = Field(dtype=str, default="bias", doc="Calibration type of latcal.")
+    calibration: Any = Field(dtype=str, default="bias", doc="Calibration type of latcal.")
     options = options_field()
     order = order_field()
 

@@ -75,7 +75,7 @@ class ChoosingConnections(PipelineTaskConnections, dimensions=DETECTOR):
     exposures: str = "frames"
     """The connection whose datasets say which exposures a quantum has."""
 
-    def __init__(self, *, config: Any = None) -> None:
+    def __init__(self, *, config: Any = None) -> None:  # noqa: ARG002 - Rubin's
         self.butler: Butler | None = None
 
     def adjust_all_quanta(self, adjuster: Any) -> None:

@@ -6,13 +6,19 @@ import json
 from typing import Any
 
 import numpy as np
-from lsst.pipe.base import InputQuantizedConnection, OutputQuantizedConnection, PipelineTask, PipelineTaskConfig
-from lsst.pipe.base import PipelineTaskConnections, QuantumContext
-from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
-
 from latcal.formats import records
 from latcal.formats.raw import exposure_of
 from latcal.plugin import MASK_PLANES, BuildError, Exposure, Product
+from lsst.pipe.base import (
+    InputQuantizedConnection,
+    OutputQuantizedConnection,
+    PipelineTask,
+    PipelineTaskConfig,
+    PipelineTaskConnections,
+    QuantumContext,
+)
+from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
+
 from latcal_butler.naming import FACTS, IMAGE, PRODUCT, RAW, RAW_FRAME, RECORD
 from latcal_butler.tasks.configuration import OF_ISR, IsrFields, options_of
 from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, geometry
@@ -85,4 +91,4 @@ def _bad(defects: Product, shape: tuple[int, int]) -> np.ndarray:
     mask = defects.planes["mask"]
     if mask.shape != shape:
         raise BuildError(f"the defect map of {mask.shape} pixels is not of this detector, {shape}")
-    return (mask & np.uint8(1 << MASK_PLANES["BAD"])) != 0
+    return np.asarray((mask & np.uint8(1 << MASK_PLANES["BAD"])) != 0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from attrs import frozen
-
 from latcal.formats import records
 from latcal.plugin import (
     MASK_PLANES,
@@ -142,6 +142,6 @@ def frames_of(product: Product, detector: Detector, folder: Path) -> dict[str, A
             plane = Plane(str(path), offset, pixels.shape)
             offset += file.write(pixels.data)
             facts = product.facts(amplifier.name)
-            numbers = {name: int(facts[name]) if name in _COUNTS else facts[name] for name in NUMBERS}
+            numbers: dict[str, Any] = {name: int(facts[name]) if name in _COUNTS else facts[name] for name in NUMBERS}
             found[amplifier.name] = AmplifierFrame(exposure=exposure, pixels=plane, **numbers)
     return found

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import latcal
 from astropy.time import Time
 from attrs import evolve, frozen
-from lsst.daf.butler import DatasetRef
-from lsst.pipe.base import Task
-
-import latcal
 from latcal.engine.kernel import Kernel
 from latcal.formats import records
 from latcal.formats.products import digest
 from latcal.plugin import AmplifierFrame, BuildError, Detector, Instrument, Product, ProductRef, Provenance
+from lsst.daf.butler import DatasetRef
+from lsst.pipe.base import QuantumContext, Task
+
 from latcal_butler.naming import run_behind
 from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import options_of
@@ -73,6 +73,13 @@ def detector_of(instrument: Instrument, number: int) -> Detector:
         raise BuildError(f"the instrument {instrument.name} has no detector {number}") from None
 
 
+def detector_number(context: QuantumContext) -> int:
+    """Give the detector of a quantum."""
+    data_id = context.quantum.dataId
+    assert data_id is not None
+    return int(data_id["detector"])
+
+
 def kernel_of(config: Any, instrument: Instrument, options: Mapping[str, Any]) -> Kernel:
     """Give the calibration type of a task with options; those that say no and that the type does not have are left out."""
     registry = latcal.load_plugins()
@@ -82,7 +89,7 @@ def kernel_of(config: Any, instrument: Instrument, options: Mapping[str, Any]) -
 
 
 def _fields(cls: Any) -> Iterable[Any]:
-    return iter(cls.__attrs_attrs__)
+    return tuple(cls.__attrs_attrs__)
 
 
 def options_of_frames(origins: Iterable[Origin]) -> dict[str, Any]:

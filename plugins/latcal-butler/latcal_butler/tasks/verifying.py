@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from lsst.pex.config import Field
-from lsst.pipe.base import InputQuantizedConnection, OutputQuantizedConnection, PipelineTask, PipelineTaskConfig
-from lsst.pipe.base import QuantumContext
-from lsst.pipe.base.connectionTypes import Input, Output
-
 import latcal
 from latcal.engine.kernel import Kernel
 from latcal.formats import records
 from latcal.formats.columns import measurements_ecsv
 from latcal.formats.journal import verdict_json
 from latcal.plugin import Detector, Exposure, Measurement, Measurements, Product, ProductRef
+from lsst.pex.config import Field
+from lsst.pipe.base import (
+    InputQuantizedConnection,
+    OutputQuantizedConnection,
+    PipelineTask,
+    PipelineTaskConfig,
+    QuantumContext,
+)
+from lsst.pipe.base.connectionTypes import Input, Output
+
 from latcal_butler.naming import DICT, IMAGE, PRODUCT, RECORD
 from latcal_butler.orders import orders_of
 from latcal_butler.tasks.building import NEEDED, all_options, needed, needs_of
@@ -24,6 +29,7 @@ from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, FILTER, Choosing
 from latcal_butler.tasks.quanta import (
     Loaded,
     Needed,
+    detector_number,
     detector_of,
     instrument_of,
     kernel_of,
@@ -85,7 +91,7 @@ class FilterMeasureConnections(MeasureConnections, dimensions=FILTER):
 class MeasureFields(BuildFields):
     """Fields of the tasks that measure."""
 
-    doWriteProc = Field(dtype=bool, default=True, doc="Keep the images that were measured.")
+    doWriteProc: Any = Field(dtype=bool, default=True, doc="Keep the images that were measured.")
 
 
 class MeasureConfig(MeasureFields, PipelineTaskConfig, pipelineConnections=MeasureConnections):
@@ -100,13 +106,14 @@ class MeasureTask(PipelineTask):
 
     ConfigClass: ClassVar[type] = MeasureConfig
     _DefaultName: ClassVar[str] = "verifyDet"
+    config: Any
 
     def runQuantum(
         self, butlerQC: QuantumContext, inputRefs: InputQuantizedConnection, outputRefs: OutputQuantizedConnection
     ) -> None:
         """Read, measure, write."""
         instrument = instrument_of(butlerQC.get(inputRefs.geometry))
-        detector = detector_of(instrument, butlerQC.quantum.dataId["detector"])
+        detector = detector_of(instrument, detector_number(butlerQC))
         with scratch() as folder:
             loaded = load_frames(butlerQC.get(inputRefs.frames), detector, folder)
             kernel = kernel_of(self.config, instrument, all_options(self.config, loaded))
@@ -154,7 +161,7 @@ def _by_exposure(context: QuantumContext, refs: Iterable[Any]) -> dict[int, tupl
 
 
 def _verified(needs: Needed, own: set[str], detector: Detector) -> dict[str, Product]:
-    return {detector.name: needs[name][1] for name in own if name in needs}
+    return dict((detector.name, needs[name][1]) for name in own if name in needs)  # noqa: C402 - of one, or of none
 
 
 def _statistics(
