@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from latcal.plugin.registry import Registry
 
 
+BESIDE = 80
+"""Longest text on how a step will run that stands beside it; a command line has a line of its own. Our choice."""
+
+
 @click.command("plan")
 @recipes_argument
 @click.option("--preflight", is_flag=True, help="Ask camera and store too what only they can answer.")
@@ -84,7 +88,10 @@ def _steps(plan: Plan, registry: Registry) -> Iterator[str]:
             number = f"{first.id}-{last.id}"
             text = text.replace(f"{first.position}/{first.of}", f"{first.position} to {last.position} of {first.of}", 1)
         how = describe(first) if isinstance(first, Build | Verify) else ""
-        yield f"  {number:>7}  {text}" + (f"  ({how})" if how else "")
+        beside = len(how) <= BESIDE
+        yield f"  {number:>7}  {text}" + (f"  ({how})" if how and beside else "")
+        if not beside:
+            yield f"  {'':>7}    {how}"
         if isinstance(first, Verify | Certify) and plan.stages[first.stage].stage.verify.waiver:
             yield f"  {'':>7}  UNVERIFIED: {plan.stages[first.stage].stage.verify.waiver}"
 
@@ -114,7 +121,7 @@ def _describer(plan: Plan, registry: Registry) -> Callable[[Step], str]:
     from latcal.plugin.protocols import World
 
     named = registry.named("executor", plan.executor.use)
-    world = World(plan.instrument, lambda: Time.now().tai, "plan", threading.Event(), Path())
+    world = World(plan.instrument, lambda: Time.now().tai, "plan", threading.Event(), Path(), plan=plan)
     describe: Callable[[Step], str] = registry.open(named, plan.executor.options, world).describe
     return describe
 

@@ -14,6 +14,7 @@ from latcal.engine.asking import Asked
 from latcal.engine.ingesting import Ingestion, Offered
 from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
 from latcal.engine.levels import Levels
+from latcal.engine.ordering import does_whole_steps
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
 from latcal.errors import CameraError, LatcalError, NotReady
@@ -231,7 +232,7 @@ class CameraLane:
 
     def _preparations(self, take: Take) -> tuple[Preparation, ...]:
         """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""
-        if take.discarded:
+        if take.discarded or does_whole_steps(self.ledger.plan, self.registry):
             return ()
         return tuple(dict.fromkeys(planned.preparation for planned in self._users(take)))
 

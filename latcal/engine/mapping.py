@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import evolve, frozen
 
 from latcal.engine.ledger import INTERRUPTED
 from latcal.errors import BuildError, PluginError
+from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement
 from latcal.plugin.calling import Guarded, ask, each
 from latcal.plugin.contracts import FUNCTIONS, Promised
@@ -49,6 +50,27 @@ class _Known:
         return _place(inputs), self.work(inputs)
 
 
+def function_of(named: Named, name: str) -> Callable[[AmplifierInputs], Any]:
+    """Give a function of a calibration type by its name, for inputs of one amplifier; its promise is seen to."""
+    work = Promised.of(named, name)
+    return _Placed(work) if name == "measure" else work
+
+
+def placed(named: Named, function: str, measured: Measurements, found: Iterable[Measurement]) -> Measurements:
+    """Add what a function of a calibration type measured, each number in its place.
+
+    Raises
+    ------
+    PluginError
+        If a number has none.
+    """
+    try:
+        return measured.extended(found)
+    except ValueError as error:
+        what = f"{named.called(function)} gave a measurement that has no place: {error}"
+        raise PluginError(f"{named.source}: {what}") from error
+
+
 def mapped(
     executor: Guarded, named: Named, name: str, items: Iterator[AmplifierInputs], stop: threading.Event
 ) -> Iterator[Any]:
@@ -61,8 +83,7 @@ def mapped(
     PluginError
         If the executor mixes results up, or one of them is not what the function must give.
     """
-    work = Promised.of(named, name)
-    task = Task(_Known(_Placed(work) if name == "measure" else work), named.source)
+    task = Task(_Known(function_of(named, name)), named.source)
     source, what, asked = executor.distribution, "map of the executor", deque[str]()
     for result in each(source, executor.opened.map, task, _noted(items, asked), what=what):
         if stop.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, field, mutable
 
@@ -224,12 +225,11 @@ def _needs(registry: Registry, named: Named, stage: Stage) -> frozenset[str]:
     return needs
 
 
-def _preparation(draft: _Draft, named: Named, stage: Stage) -> Preparation:
-    """Say how the frames of a stage are prepared: crosstalk only where the instrument has coefficients of it."""
-    instrument = draft.instrument
-    chosen = draft.registry.ask(named, "preparation", stage.options) or instrument.preparation
-    crosstalk = any(chosen.on(detector).crosstalk for detector in instrument.detectors)
-    return evolve(chosen, crosstalk=crosstalk and draft.registry.ask(named, "crosstalk", stage.options))
+def preparation_of(registry: Registry, named: Named, options: Any, instrument: Instrument) -> Preparation:
+    """Say how a type wants its frames prepared: crosstalk only where the instrument has coefficients of it."""
+    wanted: Preparation = registry.ask(named, "preparation", options) or instrument.preparation
+    crosstalk = any(wanted.on(detector).crosstalk for detector in instrument.detectors)
+    return evolve(wanted, crosstalk=crosstalk and registry.ask(named, "crosstalk", options))
 
 
 def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
@@ -247,7 +247,7 @@ def _plan_stage(draft: _Draft, index: int, stage: Stage) -> None:
         acceptance=stage.accept or recipe.accept,
         detectors=stage.detectors or tuple(detector.id for detector in draft.instrument.detectors),
         setup=setup,
-        preparation=_preparation(draft, named, stage),
+        preparation=preparation_of(registry, named, stage.options, draft.instrument),
         at_least=stage.at_least or len(takes),
     )
     draft.stages.append(planned)

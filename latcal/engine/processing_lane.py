@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from attrs import define, evolve
 from latcal.engine.assembling import assembled
 from latcal.engine.judging import judge, numbers, report_files, shown, waived
 from latcal.engine.ledger import INTERRUPTED, Ledger, Made
-from latcal.engine.mapping import mapped
+from latcal.engine.mapping import mapped, placed
+from latcal.engine.ordering import Ordering, does_whole_steps
 from latcal.engine.work import Needs, Work
-from latcal.errors import LatcalError, PluginError
+from latcal.errors import LatcalError
 from latcal.model.events import (
     Built,
     Certified,
@@ -23,8 +24,6 @@ from latcal.model.events import (
     Noted,
     Status,
 )
-from latcal.model.measurements import Measurements
-from latcal.model.metrics import Measurement
 from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
 from latcal.model.verdicts import Verdict
@@ -43,6 +42,11 @@ class ProcessingLane:
     registry: Registry
     work: Work
     executor: Guarded
+
+    @property
+    def whole_steps(self) -> bool:
+        """Whether the executor does whole steps."""
+        return does_whole_steps(self.ledger.plan, self.registry)
 
     def process(self) -> None:
         """Do every step when its turn comes and what it needs has ended."""
@@ -101,9 +105,16 @@ class ProcessingLane:
     def _build(self, step: Build) -> None:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
-        takes, needs = self.work.arrived(step), self.work.needed(step)
+        takes = self.work.arrived(step)
         grouped = named.declaration.groups_apart
         groups = self.work.groups(step) if grouped else (takes,)
+        if self.whole_steps:
+            whole = Ordering(self.work, self.executor).build(step, groups, apart=grouped)
+            for ref in whole.every:
+                self._note_failures(step, ref, self.work.store.get(ref))
+            self._built(step, whole)
+            return
+        needs = self.work.needed(step)
         items = self.work.amplifiers(step, needs, groups, internal=True)
         results: Iterator[Part] = self._map("build_amplifier", named, items)
         made: dict[int, Made] = {}
@@ -117,11 +128,16 @@ class ProcessingLane:
                 if grouped:
                     product = evolve(product, exposure=self.ledger.exposures[group[0]].id)
                 ref = self.work.store.put(product, self.ledger.run)
-                for reason, amplifiers in failures(product).items():
-                    self.ledger.emit(Noted(f"{ref}: {', '.join(amplifiers)}: {reason}", step.id))
+                self._note_failures(step, ref, product)
                 refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
             made[group[0]] = Made(refs, parts)
-        whole = Made(groups=made) if grouped else made[groups[0][0]]
+        self._built(step, Made(groups=made) if grouped else made[groups[0][0]])
+
+    def _note_failures(self, step: Build, ref: ProductRef, product: Product) -> None:
+        for reason, amplifiers in failures(product).items():
+            self.ledger.emit(Noted(f"{ref}: {', '.join(amplifiers)}: {reason}", step.id))
+
+    def _built(self, step: Build, whole: Made) -> None:
         with self.ledger.changing():
             self.ledger.made[step.id] = whole
         self.ledger.emit(Built(step.id, whole.every))
@@ -129,7 +145,8 @@ class ProcessingLane:
     def _verify(self, step: Verify) -> Verdict:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
-        takes, needs = self.work.arrived(step), self.work.needed(step)
+        takes = self.work.arrived(step)
+        needs = self.work.named(step) if self.whole_steps else self.work.needed(step)
         if planned.stage.verify.waiver:
             verdict = waived(planned, self.work.blank(planned, takes))
             verdict = evolve(verdict, missing=self.work.missing(step), unused=self.work.unused(step))
@@ -138,12 +155,15 @@ class ProcessingLane:
         groups = self.work.groups(step) if named.declaration.groups_apart else tuple((take,) for take in takes)
         measured = self.work.blank(planned, tuple(group[0] for group in groups))
         if named.declaration.measure is not None:
-            items = self.work.exposures(step, needs, groups)
-            found = [m for result in self._map("measure", named, items) for m in result]
-            measured = _extended(named, "measure", measured, found)
+            if self.whole_steps:
+                found = list(Ordering(self.work, self.executor).verify(step))
+            else:
+                items = self.work.exposures(step, needs, groups)
+                found = [m for result in self._map("measure", named, items) for m in result]
+            measured = placed(named, "measure", measured, found)
         products = self._products(step, needs)
         summary = self.registry.ask(named, "summarise", measured, products)
-        measured = _extended(named, "summarise", measured, summary)
+        measured = placed(named, "summarise", measured, summary)
         frames = {kind: ref.frames for by_kind in needs.values() for kind, (ref, _) in by_kind.items()}
         verdict = waived(planned, measured)
         if planned.rules:
@@ -151,7 +171,7 @@ class ProcessingLane:
         each = named.declaration.group if named.declaration.groups_apart else verdict.each
         verdict = evolve(verdict, missing=self.work.missing(step), unused=self.work.unused(step), each=each)
         self.work.store.write_report(self.ledger.run, report_files(planned, measured, verdict))
-        if "residuals" in planned.stage.keep:
+        if "residuals" in planned.stage.keep and not self.whole_steps:
             self._keep(step, planned, named, takes, needs)
         units = {name: metric.unit for name, metric in measured.metrics.items()}
         self.ledger.emit(Judged(step.id, verdict, numbers(measured), units, shown(measured, named.declaration.shown)))
@@ -198,15 +218,6 @@ class ProcessingLane:
             parts = [self.ledger.prepared.pop(key) for key in gone if (key[0], preparation) not in later]
         for path in {frame.pixels.path for by_amplifier in parts for frame in by_amplifier.values()}:
             Path(path).unlink(missing_ok=True)
-
-
-def _extended(named: Named, function: str, measured: Measurements, found: Iterable[Measurement]) -> Measurements:
-    """Add what a function of a calibration type measured, each number in its place."""
-    try:
-        return measured.extended(found)
-    except ValueError as error:
-        what = f"{named.called(function)} gave a measurement that has no place: {error}"
-        raise PluginError(f"{named.source}: {what}") from error
 
 
 def refusal(verdict: Verdict) -> str:

@@ -259,7 +259,7 @@ def _events(
         leaving.scratch = world.scratch
         stack.enter_context(camera)
         resolution = preflight.resolve(plan, registry, store, camera, began)
-        executor: Guarded = _open(stack, registry, "executor", plan.executor, world)
+        executor: Guarded = _open(stack, registry, "executor", plan.executor, evolve(world, store=store, plan=plan))
         numbers = _numbers(plan, resolution.takes, store, began)
         hearing = evolve(world, store=store)
         reporters = [_open(stack, registry, "reporter", use, hearing) for use in plan.recipe.report]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from attrs import define, evolve
 
@@ -101,6 +102,18 @@ class Work:
 
     def needed(self, step: Build | Verify) -> Needs:
         """Give every product that a step uses, by detector and kind."""
+        needs: Needs = {}
+        for detector, by_kind in self.named(step).items():
+            needs[detector] = {}
+            for kind, (ref, parts) in by_kind.items():
+                needs[detector][kind] = ref, parts or self.spilled(self.store.get(ref), ref, detector)
+        return needs
+
+    def named(self, step: Build | Verify) -> Needs:
+        """Give the names of every product that a step uses, by detector and kind; of what was built here, pixels too.
+
+        What was built of groups of exposures is not among them: `own`.
+        """
         planned = self.ledger.planned(step)
         needs: Needs = {detector: {} for detector in planned.detectors}
         for kind, source in sources(step).items():
@@ -108,12 +121,10 @@ class Work:
                 key = step.id, kind, detector
                 if isinstance(source, FromStep) and key not in self.ledger.resolved:
                     made = self.ledger.made[source.step]
-                    if not made.groups:  # those are each of some exposures: `own`
-                        needs[detector][kind] = made.refs[detector], made.parts[detector]
+                    if not made.groups:
+                        needs[detector][kind] = made.refs[detector], made.parts.get(detector, {})
                 else:
-                    ref = self.ledger.resolved[key]
-                    product: Product = self.store.get(ref)
-                    needs[detector][kind] = ref, self.spilled(product, ref, detector)
+                    needs[detector][kind] = self.ledger.resolved[key], {}
         return needs
 
     def own(self, step: Build | Verify, needs: Needs, group: tuple[int, ...]) -> Needs:
@@ -153,71 +164,57 @@ class Work:
             used = self.own(step, needs, takes)
             for detector in self.detectors(planned):
                 frames = [self.prepared(planned, take, detector) for take in takes]
-                for amplifier in detector.amplifiers:
-                    yield AmplifierInputs(
-                        detector=detector,
-                        amplifier=amplifier,
-                        frames=tuple(parts[amplifier.name] for parts in frames),
-                        needs={kind: parts[amplifier.name] for kind, (_, parts) in used[detector.id].items()},
-                        options=planned.stage.options,
-                        internal=internal,
-                        groups=ids,
-                    )
+                parts = {kind: by_amplifier for kind, (_, by_amplifier) in used[detector.id].items()}
+                options = planned.stage.options
+                yield from amplifier_inputs(detector, frames, parts, options, internal=internal, groups=ids)
 
     def exposures(
         self, step: Verify, needs: Needs, groups: tuple[tuple[int, ...], ...]
     ) -> Iterator[AmplifierInputs]:
-        """Give the work of verifying every exposure or group, each judged by the noise pooled over all of them.
-
-        The noise of one small overscan is known to half a per cent or so, that of twenty several times better; and a
-        frame that is noisier than the others is seen, which its own overscan would hide. The median, so that it
-        cannot make the others look quiet.
-        """
+        """Give the work of verifying every exposure or group, each judged by the noise pooled over all of them."""
         planned = self.ledger.planned(step)
-        pooled: dict[tuple[int, str], float] = {}
+        pooled: dict[int, Mapping[str, float]] = {}
         for detector in self.detectors(planned):
-            frames = [self.prepared(planned, take, detector) for takes in groups for take in takes]
-            for name in frames[0]:
-                squares = [parts[name].frame_noise ** 2 for parts in frames]
-                pooled[detector.id, name] = math.sqrt(statistics.median(squares))
+            pooled[detector.id] = pooled_noise([self.prepared(planned, t, detector) for takes in groups for t in takes])
         for inputs in self.amplifiers(step, needs, groups, internal=planned.stage.verb != "check"):
-            noise = pooled[inputs.detector.id, inputs.amplifier.name]
+            noise = pooled[inputs.detector.id][inputs.amplifier.name]
             yield evolve(inputs, frames=tuple(evolve(frame, frame_noise=noise) for frame in inputs.frames))
 
     def setup(self, planned: PlannedStage, takes: tuple[int, ...]) -> Setup:
-        """Give the one setup in which these exposures happened, as far as it tells products of the kind apart.
+        """Give the one setup in which these exposures happened, as `one_setup` does."""
+        kind = planned.stage.kind
+        keys = self.registry.get("calibration", kind).setup
+        return one_setup(kind, [self.ledger.exposures[take] for take in takes], keys)
 
-        Raises
-        ------
-        BuildError
-            If they happened in several.
-        """
-        keys = self.registry.get("calibration", planned.stage.kind).setup
-        setups = {self.ledger.exposures[take].setup.only(keys) for take in takes}
-        if len(setups) > 1:
-            words = " and ".join(sorted(str(setup) or "none" for setup in setups))
-            raise BuildError(f"{planned.stage.kind}: the frames came in different setups, {words}")
-        return setups.pop()
-
-    def detector_inputs(
-        self, step: Build, planned: PlannedStage, detector: Detector, takes: tuple[int, ...], needs: Needs
-    ) -> DetectorInputs:
-        """Give what `assemble` wants beside the parts, provenance included."""
+    def provenance(self, planned: PlannedStage) -> Provenance:
+        """Give what is the same of all products of a stage: what its exposures, inputs and options are, is to be added."""
         ledger, recipe = self.ledger, self.ledger.plan.recipe
-        exposures = tuple(ledger.exposures[take] for take in takes)
-        used = {kind: ref for kind, (ref, _) in needs[detector.id].items()}
-        provenance = Provenance(
+        return Provenance(
             run=ledger.run,
             recipe=recipe.name,
             recipe_digest=recipe.digest,
             recipe_text=recipe.text,
             settings=recipe.settings,
-            exposures={ledger.exposures[take].id: ledger.checksums[take].get(detector.name, "") for take in takes},
-            inputs=tuple(used.values()),
-            options=unstructure(planned.stage.options),
+            exposures={},
+            inputs=(),
+            options={},
             versions=dict(ledger.plan.versions),
             created=ledger.now(),
             unverified=planned.stage.verify.waiver,
+        )
+
+    def detector_inputs(
+        self, step: Build, planned: PlannedStage, detector: Detector, takes: tuple[int, ...], needs: Needs
+    ) -> DetectorInputs:
+        """Give what `assemble` wants beside the parts, provenance included."""
+        ledger = self.ledger
+        exposures = tuple(ledger.exposures[take] for take in takes)
+        used = {kind: ref for kind, (ref, _) in needs[detector.id].items()}
+        provenance = evolve(
+            self.provenance(planned),
+            exposures={ledger.exposures[take].id: ledger.checksums[take].get(detector.name, "") for take in takes},
+            inputs=tuple(used.values()),
+            options=unstructure(planned.stage.options),
         )
         return DetectorInputs(
             kind=self.registry.get("calibration", step.kind).makes,
@@ -232,14 +229,61 @@ class Work:
 
     def blank(self, planned: PlannedStage, takes: tuple[int, ...]) -> Measurements:
         """Give the columns of a verification, still empty."""
-        detectors = self.detectors(planned)
-        kind = self.registry.get("calibration", planned.stage.kind)
-        exposures = [self.ledger.exposures[take] for take in takes]
-        return Measurements(
-            exposures=tuple(exposure.id for exposure in exposures),
-            times_s=tuple(exposure.time_s for exposure in exposures),
-            detectors=tuple(detector.name for detector in detectors),
-            amplifiers=tuple(tuple(a.name for a in detector.amplifiers) for detector in detectors),
-            metrics=kind.metrics,
-            values={},
+        metrics = self.registry.get("calibration", planned.stage.kind).metrics
+        return Measurements.blank([self.ledger.exposures[take] for take in takes], self.detectors(planned), metrics)
+
+
+def amplifier_inputs(
+    detector: Detector,
+    frames: Sequence[Mapping[str, AmplifierFrame]],
+    parts: Mapping[str, Mapping[str, AmplifierProduct]],
+    options: Any,
+    *,
+    internal: bool,
+    groups: tuple[tuple[int, ...], ...] = (),
+) -> Iterator[AmplifierInputs]:
+    """Give the work on one detector, amplifier by amplifier.
+
+    Parameters
+    ----------
+    frames : sequence of mapping
+        Of every exposure, by amplifier.
+    parts : mapping of str to mapping
+        By kind: what is needed, by amplifier.
+    """
+    for amplifier in detector.amplifiers:
+        yield AmplifierInputs(
+            detector=detector,
+            amplifier=amplifier,
+            frames=tuple(frame[amplifier.name] for frame in frames),
+            needs={kind: by_amplifier[amplifier.name] for kind, by_amplifier in parts.items()},
+            options=options,
+            internal=internal,
+            groups=groups,
         )
+
+
+def pooled_noise(frames: Sequence[Mapping[str, AmplifierFrame]]) -> dict[str, float]:
+    """Pool the noise of frames of one detector, by amplifier [electron].
+
+    The noise of one small overscan is known to half a per cent or so, that of twenty several times better; and a
+    frame that is noisier than the others is seen, which its own overscan would hide. The median, so that it
+    cannot make the others look quiet.
+    """
+    squares = {name: [frame[name].frame_noise ** 2 for frame in frames] for frame in frames[:1] for name in frame}
+    return {name: math.sqrt(statistics.median(values)) for name, values in squares.items()}
+
+
+def one_setup(kind: str, exposures: Iterable[Exposure], keys: frozenset[str]) -> Setup:
+    """Give the one setup in which exposures happened, as far as it tells products of the kind apart.
+
+    Raises
+    ------
+    BuildError
+        If they happened in several.
+    """
+    setups = {exposure.setup.only(keys) for exposure in exposures}
+    if len(setups) > 1:
+        words = " and ".join(sorted(str(setup) or "none" for setup in setups))
+        raise BuildError(f"{kind}: the frames came in different setups, {words}")
+    return setups.pop()

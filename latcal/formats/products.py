@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # astropy.io.fits is imported when the first file is written 
 
 _FACTS = ("kind", "detector", "detector_name", "setup", "unit", "pins", "preparation", "exposure", "provenance")
 _LAST = "PROVENANCE"
+_FIRST = ("image", "mask", "variance")
+"""Planes that come first in a file, in the order in which Rubin's own classes read them by place."""
 
 LARGE_PLANE = 1_000_000
 """Pixels from which planes of whole numbers (mask, kept) are compressed, without loss: to 1 %, in 0.1 s for LATISS. Noise
@@ -55,9 +57,9 @@ def write_product(product: Product, path: Path) -> None:
     from astropy.io import fits
 
     hdus: list[Any] = [fits.PrimaryHDU()]
-    for keyword, value, comment in _cards(product):
+    for keyword, value, comment in product_cards(product):
         put_card(hdus[0].header, keyword, value, comment)
-    hdus += [_plane_hdu(name, plane, product) for name, plane in product.planes.items()]
+    hdus += [_plane_hdu(name, product.planes[name], product) for name in sorted(product.planes, key=_place)]
     hdus += [_table_hdu(name, table) for name, table in product.tables.items()]
     hdus.append(_text_hdu(_facts_text(product)))
     fits.HDUList(hdus).writeto(path, overwrite=True, output_verify="exception")
@@ -161,7 +163,8 @@ def _cell(column: Column) -> list[int]:
     return [len(value) for value in column.values[:1] if isinstance(value, tuple)]
 
 
-def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
+def product_cards(product: Product) -> Iterator[tuple[str, Any, str]]:
+    """Give the cards of a product's primary header: keyword, value, comment."""
     origin, setup = product.provenance, product.setup
     yield "KIND", written_text(product.kind), "what is calibrated"
     yield "DETECTOR", written_text(product.detector_name), ""
@@ -186,6 +189,10 @@ def _cards(product: Product) -> Iterator[tuple[str, Any, str]]:
     for number, (kind, identity) in enumerate(product.pins.items(), 1):
         yield f"PIN{number}", f"{written_text(kind)} {identity}", "to be used with this product only"
     yield "DATADIG", digest(product), "SHA-256 of planes and tables"
+
+
+def _place(name: str) -> int:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
 
 
 def _plane_hdu(name: str, plane: NDArray[Any], product: Product) -> fits.ImageHDU | fits.CompImageHDU:
@@ -246,9 +253,12 @@ def _text_hdu(text: str) -> fits.BinTableHDU:
 def _arrays(hdus: Any, facts: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str, Column]]]:
     """Read the arrays, in the order in which the facts list them."""
     planes, tables = {}, {}
-    for place, (name, kind) in enumerate(facts["planes"], 1):
+    order = sorted((name for name, _ in facts["planes"]), key=_place)
+    if [name.upper() for name in order] != [hdu.name for hdu in hdus[1 : 1 + len(order)]]:
+        order = [name for name, _ in facts["planes"]]  # a file of an earlier version
+    for name, kind in facts["planes"]:
         dtype = np.dtype(kind)
-        data = np.asarray(hdus[place].data)
+        data = np.asarray(hdus[1 + order.index(name)].data)
         planes[name] = data.astype(dtype, copy=False)
     for place, (name, columns) in enumerate(facts["tables"], 1 + len(planes)):
         data = hdus[place].data

@@ -100,8 +100,10 @@ def read_time(text: str) -> Time:
 @functools.cache
 def _converter() -> Converter:
     from cattrs import Converter
+    from cattrs.strategies import configure_union_passthrough
 
     converter = Converter(detailed_validation=False)
+    configure_union_passthrough(bool | int | float | str, converter)  # the cards of an instrument
     converter.register_unstructure_hook(float, _float_text)
     converter.register_unstructure_hook(int, int)
     converter.register_unstructure_hook(bool, bool)

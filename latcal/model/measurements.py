@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from latcal.model.frames import Exposure
+from latcal.model.geometry import Detector
 from latcal.model.metrics import Measurement, Metric, Scope
 
 
@@ -49,6 +51,18 @@ class Measurements:
     metrics: Mapping[str, Metric]
     values: Mapping[str, NDArray[np.float64]]
     untested: Mapping[str, Mapping[tuple[int, ...], str]] = field(factory=dict)
+
+    @classmethod
+    def blank(cls, exposures: Sequence[Exposure], detectors: Sequence[Detector], metrics: Mapping[str, Metric]) -> Self:
+        """Give the columns for exposures on detectors, still empty."""
+        return cls(
+            exposures=tuple(exposure.id for exposure in exposures),
+            times_s=tuple(exposure.time_s for exposure in exposures),
+            detectors=tuple(detector.name for detector in detectors),
+            amplifiers=tuple(tuple(a.name for a in detector.amplifiers) for detector in detectors),
+            metrics=metrics,
+            values={},
+        )
 
     def shape(self, scope: Scope) -> tuple[int, ...]:
         """Give the shape of an array of that scope."""

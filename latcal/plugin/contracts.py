@@ -227,11 +227,16 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
             "write_report": anything,
             "read_report": text,
         },
-        "executor": {"map": drained, "describe": text},
+        "executor": {
+            "map": drained,
+            "describe": text,
+            "build": several(one(ProductRef), "a list of ProductRef"),
+            "verify": MEASUREMENTS,
+        },
         "reporter": {"latcal_event": drained},
     }
 )
-"""By kind of what is opened: its methods, all of which it must have, and what they must give."""
+"""By kind of what is opened: its methods and what they must give. It must have all, an executor those of its sort."""
 
 MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
     {"camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything}}
@@ -241,6 +246,12 @@ MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 
 def _open(kind: str) -> Function:
     return Function(("options", "world"), having(kind.capitalize(), (*METHODS[kind], "__enter__", "__exit__")))
+
+
+def _executor(given: Any) -> Any:
+    """Read an executor: one that maps, or one that does whole steps."""
+    own = ("build", "verify") if callable(getattr(given, "build", None)) else ("map",)
+    return having("Executor", (*own, "describe", "__enter__", "__exit__"))(given)
 
 
 FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
@@ -267,7 +278,7 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
             "instrument": Function(("options",), one(Instrument)),
         },
         "store": {"open": _open("store"), "recognises": Function(("path",), truth)},
-        "executor": {"open": _open("executor")},
+        "executor": {"open": Function(("options", "world"), _executor)},
         "reporter": {"open": _open("reporter")},
         "instrument": {"load": Function((), one(Instrument))},
         "procedure": {

@@ -16,7 +16,7 @@ from latcal.model.products import Product
 from latcal.model.recipe import Sequence
 from latcal.model.rules import Rule
 from latcal.plugin.inputs import AmplifierInputs, DetectorInputs, Expectation, Light, Outlook, Part
-from latcal.plugin.protocols import Camera, CameraDescription, Executor, Reporter, Store, World
+from latcal.plugin.protocols import Camera, CameraDescription, Executor, Reporter, StepExecutor, Store, World
 
 Options: TypeAlias = Any
 
@@ -90,10 +90,14 @@ class ExecutorType(Declaration):
     pickles : bool
         Whether tasks, items and results are pickled, since its workers are other processes. Planning sees to it that
         tasks can be: before an exposure is taken, and not after.
+    whole_steps : bool
+        Whether it does whole steps, on what lies in the store: `open` then gives a `StepExecutor`, and frames are not
+        prepared as they come.
     """
 
-    open: Callable[[Options, World], Executor]
+    open: Callable[[Options, World], Executor | StepExecutor]
     pickles: bool = False
+    whole_steps: bool = False
 
 
 @frozen(kw_only=True)

@@ -13,8 +13,9 @@ from attrs import frozen
 
 from latcal.model.frames import Exposure, ExposureRequest, Frame, Setup
 from latcal.model.geometry import Detector, Instrument
-from latcal.model.products import Product, ProductRef
-from latcal.model.steps import Step
+from latcal.model.metrics import Measurement
+from latcal.model.products import Product, ProductRef, Provenance
+from latcal.model.steps import Build, Plan, PlannedStage, Step, Verify
 from latcal.model.validity import ValidityRange
 from latcal.plugin.calling import call
 from latcal.plugin.gates import Gate
@@ -37,7 +38,10 @@ class World:
     scratch : Path
         A folder for the run's own files; gone after the run. It may not exist yet.
     store : Store or None
-        For a reporter, the store of the run that it hears; None for all others, and where an old run is told again.
+        For a reporter, the store of the run that it hears, and for an executor that of the run that it works for; None
+        for all others, where an old run is told again, and by ``latcal plan``.
+    plan : Plan or None
+        For an executor, what it will do steps of; None for all others.
     """
 
     instrument: Instrument | None
@@ -46,6 +50,7 @@ class World:
     stop: threading.Event
     scratch: Path
     store: Store | None = None
+    plan: Plan | None = None
 
 
 @frozen
@@ -274,6 +279,64 @@ class Executor(Protocol):
 
     def __exit__(self, *exc: object) -> None:
         """End it; what is queued is cancelled."""
+
+
+@frozen(kw_only=True)
+class Order:
+    """A whole step, for an executor that does whole steps: what it works on, by name; all of it is in the store.
+
+    Parameters
+    ----------
+    step : Build or Verify
+    stage : PlannedStage
+        With the options, the detectors, and what is to be kept.
+    run : str
+    exposures : tuple of Exposure
+        That came, in the order taken.
+    groups : tuple of tuple of int
+        Ids of those that go together; empty where the type groups nothing.
+    needs : mapping of int to mapping of str to ProductRef
+        By detector and kind.
+    verified : tuple of ProductRef
+        What is verified: one for each detector, or for each detector and group.
+    provenance : Provenance
+        Of what is built; its exposures, inputs and options are still to be entered.
+    """
+
+    step: Build | Verify
+    stage: PlannedStage
+    run: str
+    exposures: tuple[Exposure, ...]
+    groups: tuple[tuple[int, ...], ...]
+    needs: Mapping[int, Mapping[str, ProductRef]]
+    verified: tuple[ProductRef, ...]
+    provenance: Provenance
+
+
+class StepExecutor(Protocol):
+    """Does whole steps by an engine of its own, which reads raw frames and products in the store. A context manager."""
+
+    def build(self, order: Order) -> Iterable[ProductRef]:
+        """Build what a step is to build, put it into the store as of the run, and give the names.
+
+        One for each detector of the stage; where its type builds groups apart, one for each group and detector, under the
+        id of the group's first exposure. Raises `BuildError` with what its engine says of a failure.
+        """
+
+    def verify(self, order: Order) -> Iterable[Measurement]:
+        """Measure what `latcal.plugin.CalibrationType.measure` does, of every exposure or group and amplifier.
+
+        The rest is done here: other scopes, rules, counts, verdict. Keeps the residuals itself if the stage wants them.
+        """
+
+    def describe(self, step: Step) -> str:
+        """Say how a Build or Verify step will run, for ``latcal plan``: the command line, say; may be empty."""
+
+    def __enter__(self) -> Self:
+        """Start what it needs."""
+
+    def __exit__(self, *exc: object) -> None:
+        """End it; what runs is ended."""
 
 
 class Reporter(Protocol):

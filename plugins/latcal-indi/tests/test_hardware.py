@@ -286,7 +286,7 @@ def test_what_was_sent_to_a_device_that_stands_still_is_taken_back_too(fresh, tm
         with camera(fresh.port, tmp_path, retries=0) as one:
             list(one.take(ask(0)))
             fresh.signal_driver(PANEL, signal.SIGSTOP)
-            with pytest.raises(CameraError, match="waits.lamp 3 s"):
+            with pytest.raises(CameraError, match=r"waits\.lamp 3 s"):
                 list(one.take(flat(1)))
     fresh.signal_driver(PANEL, signal.SIGCONT)
     fresh.wait_until(lambda: hardware(fresh) == before)

@@ -179,6 +179,23 @@ def test_a_place_that_is_a_repository_of_somebody_else_is_refused_where_it_was_w
         planned(registry, NIGHT.replace("12", "20, place: 'https://x/y'"))
 
 
+def test_a_kind_of_store_says_which_option_is_its_place(tmp_path: Path) -> None:
+    @frozen
+    class Options:
+        repo: Path = option(help="The repository.")
+
+    class Butler:
+        @hookimpl
+        def latcal_stores(self) -> list[StoreType]:
+            given = {"open": lambda options, world: None, "recognises": has_butler, "place": "repo"}
+            return [StoreType(name="butler", summary="", options=Options, **given)]
+
+    (tmp_path / "butler.yaml").write_text("")
+    registry = load_plugins(extra=[Biased(), Butler()])
+    store = read(NIGHT.replace("12", f"20, place: '{tmp_path}'"), "night.yaml", registry).store
+    assert (store.use, store.options.repo) == ("butler", tmp_path)
+
+
 def test_a_procedure_prints_as_the_recipe_that_it_became(registry: Registry) -> None:
     recipe = read(NIGHT.replace("12", "20"), "night.yaml", registry)
     again = read(write(recipe, registry), "night.yaml", registry)

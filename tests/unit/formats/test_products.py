@@ -27,7 +27,7 @@ def test_any_reader_finds_the_planes_with_their_units_and_bits(path):
     write_product(samples.product(setup=Setup(filter="r")), path)
     with fits.open(path) as hdus:
         hdus.verify("exception")
-        assert [hdu.name for hdu in hdus[1:]] == ["IMAGE", "VARIANCE", "MASK", "KEPT", "AMPLIFIERS", "PROVENANCE"]
+        assert [hdu.name for hdu in hdus[1:]] == ["IMAGE", "MASK", "VARIANCE", "KEPT", "AMPLIFIERS", "PROVENANCE"]
         head = hdus[0].header
         assert (head["KIND"], head["DETECTOR"], head["FILTER"], head["NFRAMES"], head["WAIVED"]) == ("bias", "S00", "r", 3, False)
         assert hdus["IMAGE"].header["BUNIT"] == "electron"
@@ -37,6 +37,28 @@ def test_any_reader_finds_the_planes_with_their_units_and_bits(path):
         table = hdus["AMPLIFIERS"]
         assert list(table.data["amplifier"]) == ["A", "B"]
         assert table.columns["read_noise"].unit == "electron"
+
+
+def test_image_mask_and_variance_come_first_whatever_the_order_of_the_planes(path):
+    given = samples.product()
+    planes = {name: given.planes[name] for name in ("kept", "variance", "mask", "image")}
+    write_product(evolve(given, planes=planes), path)
+    with fits.open(path) as hdus:
+        assert [hdu.name for hdu in hdus[1:5]] == ["IMAGE", "MASK", "VARIANCE", "KEPT"]
+    back = read_product(path)
+    assert list(back.planes) == ["kept", "variance", "mask", "image"]
+    assert digest(back) == digest(given)
+
+
+def test_a_file_of_an_earlier_version_has_the_planes_in_the_order_of_the_product(path):
+    given = samples.product()
+    write_product(given, path)
+    with fits.open(path) as hdus:
+        names = [hdu.name for hdu in hdus]
+        order = [names.index(name.upper()) for name in given.planes]
+        earlier = fits.HDUList([hdus[0], *(hdus[place] for place in order), *hdus[1 + len(order) :]])
+        earlier.writeto(path, overwrite=True)
+    assert digest(read_product(path)) == digest(given)
 
 
 def test_a_file_alone_says_where_its_product_comes_from(path):

@@ -1,0 +1,111 @@
+"""Dimension records: instruments, detectors, filters, days, groups and exposures, as Rubin's repositories have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from astropy.time import TimeDelta
+from latcal.plugin import Exposure, Instrument, day_and_number
+from lsst.daf.butler import Registry, Timespan
+
+from latcal_butler.naming import band, physical_filter
+
+EXPOSURES, DETECTORS = 10**14, 1000
+"""Above every id: an exposure's is a day and five digits."""
+
+_TYPE, _REASON, _PROGRAM = 16, 68, 64  # lengths of the dimension universe
+
+
+def register_instrument(registry: Registry, name: str, instrument: Instrument, *, update: bool = False) -> None:
+    """Enter an instrument, its detectors, and every pair of its filters and gratings; all or none.
+
+    Raises
+    ------
+    lsst.daf.butler.registry.ConflictingDefinitionError
+        If it is there, and another.
+    """
+    with registry.transaction():
+        registry.syncDimensionData("instrument", _instrument_row(name), update=update)
+        for detector in instrument.detectors:
+            raft, _, slot = detector.name.rpartition("_")
+            row = {
+                "instrument": name, "id": detector.id, "full_name": detector.name,
+                "raft": raft or None, "name_in_raft": slot, "purpose": "SCIENCE",
+            }  # fmt: skip
+            registry.syncDimensionData("detector", row, update=update)
+
+
+def _instrument_row(name: str) -> dict[str, Any]:
+    from latcal_butler.instruments import class_name
+
+    return {
+        "name": name, "class_name": class_name(name), "detector_max": DETECTORS, "visit_system": 0,
+        "exposure_max": EXPOSURES, "visit_max": EXPOSURES,
+    }  # fmt: skip
+
+
+def register_filter(registry: Registry, name: str, filter_: str) -> None:
+    """Enter a physical filter, if it is not there."""
+    registry.syncDimensionData("physical_filter", {"instrument": name, "name": filter_, "band": band(filter_)})
+
+
+def reserve_groups(registry: Registry, name: str, ids: Iterable[int]) -> None:
+    """Enter the group of each exposure to be; all or none.
+
+    Raises
+    ------
+    sqlalchemy.exc.IntegrityError
+        If one is there: somebody else has reserved it.
+    """
+    ids = tuple(ids)
+    days = {day_and_number(one)[0] for one in ids}
+    with registry.transaction():
+        for day in sorted(days):
+            registry.syncDimensionData("day_obs", {"instrument": name, "id": day})
+        registry.insertDimensionData("group", *({"instrument": name, "name": str(one)} for one in ids))
+
+
+def register_exposure(registry: Registry, name: str, exposure: Exposure) -> None:
+    """Enter an exposure as it happened, in place of one of which only the id was known."""
+    _register_exposure(registry, name, exposure.id, _facts(exposure), physical_filter(exposure.setup), update=True)
+
+
+def register_unseen_exposure(registry: Registry, name: str, number: int) -> None:
+    """Enter an exposure of which only the id is known, since a product belongs to it and its raw frame is not there."""
+    _register_exposure(registry, name, number, {"obs_id": str(number)}, "unknown", update=False)
+
+
+def _register_exposure(
+    registry: Registry, name: str, number: int, facts: dict[str, Any], filter_: str, *, update: bool
+) -> None:
+    day, sequence = day_and_number(number)
+    row = {
+        "instrument": name, "id": number, "day_obs": day, "group": str(number), "physical_filter": filter_,
+        "seq_num": sequence, "seq_start": sequence, "seq_end": sequence, **facts,
+    }  # fmt: skip
+    with registry.transaction():
+        register_filter(registry, name, filter_)
+        registry.syncDimensionData("day_obs", {"instrument": name, "id": day})
+        registry.syncDimensionData("group", {"instrument": name, "name": str(number)})
+        registry.syncDimensionData("exposure", row, update=update)
+
+
+def _facts(exposure: Exposure) -> dict[str, Any]:
+    labels = exposure.labels
+    return {
+        "obs_id": exposure.obs_id,
+        "exposure_time": exposure.time_s,
+        "dark_time": exposure.dark_time_s,
+        "observation_type": exposure.image[:_TYPE],
+        "observation_reason": (labels.get("reason") or exposure.sequence or exposure.image)[:_REASON],
+        "science_program": (labels.get("program") or "unknown")[:_PROGRAM],
+        "target_name": exposure.image[:_PROGRAM],
+        "timespan": timespan(exposure),
+    }
+
+
+def timespan(exposure: Exposure) -> Timespan:
+    """Give when an exposure gathered charge, TAI; a bias too lasts a while."""
+    length_s = max(exposure.time_s, exposure.dark_time_s, 1e-3)
+    return Timespan(exposure.begin, exposure.begin + TimeDelta(length_s, format="sec"))

@@ -1,0 +1,96 @@
+"""A night with a corner of a sensor, two amplifiers, built by latcal's own engine: what other engines are compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import latcal
+import numpy as np
+from attrs import frozen
+from latcal.plugin import Product, RunReport
+from lsst.daf.butler import Butler, Timespan
+
+CORNER = Path(__file__).parent / "corner.yaml"
+COLLECTION = "calib/test"
+WAIVED = "verify: {waived_by: test, reason: few frames}"
+SEQUENCES = """
+  biases: {image: bias, exposures: 4 x 0 s}
+  darks: {image: dark, exposures: [1 x 5 s, 3 x 20 s]}
+  flats: {image: flat, exposures: [2 x 2 s, 2 x 5 s, 2 x 9 s, 2 x 14 s], filter: r, grating: empty}
+"""
+STAGES = f"""
+  - {{make: bias, frames: [biases], {WAIVED}}}
+  - {{make: dark, frames: [darks], {WAIVED}}}
+  - {{make: flat, frames: [flats], {WAIVED}}}
+  - {{make: defects, frames: [darks, flats], {WAIVED}}}
+  - {{make: ptc, frames: [flats], {WAIVED}}}
+  - {{measure: gain, frames: [flats]}}
+"""
+KINDS = ("bias", "dark", "flat", "defects", "ptc")
+
+
+def recipe(repo: Path, *, stages: str = STAGES, executor: str = "{use: serial}") -> str:
+    """Write the recipe of a night."""
+    return f"""\
+latcal: 1
+instrument: {CORNER}
+camera: {{use: simulated, seed: 7, settling: 0 electron}}
+store: {{use: butler, repo: {repo}, create: true, user: ann}}
+executor: {executor}
+sequences: {SEQUENCES}
+stages: {stages}
+certify: {{into: {COLLECTION}, begin: 2020-11-04, end: 2040-11-05}}
+"""
+
+
+def run(text: str) -> RunReport:
+    """Run a recipe to its end."""
+    registry = latcal.load_plugins()
+    return latcal.run(latcal.plan(latcal.read(text, "corner_night.yaml", registry), registry), registry)
+
+
+def by_sequence(report: RunReport) -> dict[str, tuple[int, ...]]:
+    """Give the ids of the exposures of each sequence, which were taken one after another."""
+    taken = tuple(report.exposures.values())
+    return {"biases": taken[:4], "darks": taken[4:8], "flats": taken[8:16]}
+
+
+def get(repo: Path, kind: str, collection: str, **data_id: Any) -> Product:
+    """Read a product as the Butler gives it."""
+    if kind == "flat":
+        data_id["physical_filter"] = "r~empty"
+    with Butler.from_config(repo) as butler:
+        found: Product = butler.get(
+            kind, instrument="corner", detector=0, collections=collection, storageClass="LatcalProduct",
+            timespan=Timespan(None, None), **data_id,
+        )  # fmt: skip
+    return found
+
+
+def checksums(product: Product) -> Mapping[str, str]:
+    """Give the SHA-256 of every plane, of its type and shape too, and of every table."""
+    found = {}
+    for name, plane in product.planes.items():
+        head = f"{plane.dtype.str} {plane.shape}".encode()
+        found[name] = hashlib.sha256(head + np.ascontiguousarray(plane).tobytes()).hexdigest()
+    for name, table in product.tables.items():
+        found[f"table {name}"] = hashlib.sha256(repr(sorted(table.items())).encode()).hexdigest()
+    return found
+
+
+@frozen
+class CornerNight:
+    """What latcal's own engine made.
+
+    Parameters
+    ----------
+    exposures : mapping of str to tuple of int
+        By sequence.
+    """
+
+    repo: Path
+    run: str
+    exposures: Mapping[str, tuple[int, ...]]

@@ -1,0 +1,118 @@
+"""What a user types and reads: latcal-butler init, the names that latcal lists, and this distribution's README."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import latcal
+import pytest
+from click.testing import CliRunner, Result
+from latcal.cli import main as latcal_main
+from latcal.plugin import StoreError
+from latcal.testing import samples
+from latcal.testing.certificates import NIGHT
+from lsst.daf.butler import Butler
+from repositories import opened
+
+from latcal_butler.options import ButlerOptions
+from latcal_butler.script import main
+
+HERE = Path(__file__).parent
+README = (HERE.parent / "README.md").read_text(encoding="utf-8")
+
+
+def init(*words: str) -> Result:
+    return CliRunner().invoke(main, ["init", *words], catch_exceptions=False)
+
+
+def test_a_repository_is_made_once_and_its_instrument_entered_once(tmp_path: Path) -> None:
+    repo = str(tmp_path / "repo")
+    assert init(repo).output == f"{repo}: made a repository\n{repo}: LATISS entered, with 1 detector\n"
+    assert init(repo).output == f"{repo}: LATISS is there already\n"
+    butler = Butler.from_config(repo)
+    (record,) = butler.query_dimension_records("detector", instrument="LATISS")
+    assert (record.id, record.full_name, record.raft, record.name_in_raft) == (0, "RXX_S00", "RXX", "S00")
+    butler.close()
+
+
+def test_rubins_own_tools_load_the_instrument_by_its_class(tmp_path: Path) -> None:
+    from lsst.pipe.base import Instrument
+
+    repo = str(tmp_path / "repo")
+    init(repo, "--instrument", "bench", "--name", "LATISS")
+    butler = Butler.from_config(repo)
+    instrument = Instrument.fromName("LATISS", butler.registry)
+    assert instrument.getName() == "LATISS"
+    assert instrument.makeDefaultRawIngestRunName() == "LATISS/raw/all"
+    butler.close()
+
+
+def test_a_repository_that_others_made_learns_what_latcal_needs(tmp_path: Path) -> None:
+    Butler.makeRepo(tmp_path / "repo")
+    with pytest.raises(StoreError, match=r"does not know latcal's datasets .*init"), opened(tmp_path):
+        pass
+    repo = str(tmp_path / "repo")
+    assert init(repo).output.startswith(f"{repo}: added latcal's datasets to its configuration\n")
+    with opened(tmp_path) as store:
+        store.certify([store.put(samples.product(), "run-1")], "calib", NIGHT)
+
+
+def test_a_bias_of_the_rubin_stack_keeps_its_name(tmp_path: Path) -> None:
+    from lsst.daf.butler import DatasetType
+
+    with opened(tmp_path) as store:
+        with store.repository.writing() as butler:
+            theirs = DatasetType("bias", ("instrument", "detector"), "ExposureF", universe=butler.dimensions, isCalibration=True)
+            butler.registry.registerDatasetType(theirs)
+        with pytest.raises(StoreError, match=r"dataset type .*bias.*ExposureF.* is not latcal's"):
+            store.put(samples.product(), "run-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--instrument", "latis"), "no plugin has an instrument 'latis' (there is "),
+        (("--instrument", "no.yaml"), "no.yaml: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_entered_is_told_and_nothing_is_made(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    done = init(str(tmp_path / "repo"), *words)
+    assert done.exit_code == 4
+    assert message in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_of_the_butler_is_imported_until_a_repository_is_opened() -> None:
+    script = "import sys, latcal; latcal.load_plugins(); print([name for name in sys.modules if name.split('.')[0] in ('lsst', 'sqlalchemy')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "[]\n"
+
+
+def test_a_repository_is_recognised_where_a_procedure_names_a_place(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "butler.yaml").touch()
+    registry = latcal.load_plugins()
+    text = f"latcal: 1\nprocedure: latiss\nconfig: {{repo: '{tmp_path / 'repo'}'}}\n"
+    store = latcal.read(text, "day.yaml", registry).store
+    assert (store.use, store.options.repo) == ("butler", str(tmp_path / "repo"))
+    assert latcal.read(text.replace("/repo'", "/other'"), "day.yaml", registry).store.use == "folder"
+
+
+def test_the_readme_lists_every_option() -> None:
+    table = README[README.index("## Options") : README.index("**PostgreSQL.**")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in attrs.fields(ButlerOptions)]
+
+
+def test_the_readmes_recipe_is_planned_and_the_plugins_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (recipe,) = [text for text in re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "stages:" in text]
+    Path("bias.yaml").write_text(recipe, encoding="utf-8")
+    for name in ("bias.yaml", "butler_daily"):
+        done = CliRunner().invoke(latcal_main, ["plan", name], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert "Certify bias" in done.output
+    assert list(tmp_path.iterdir()) == [tmp_path / "bias.yaml"]

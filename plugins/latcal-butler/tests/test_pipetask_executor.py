@@ -1,0 +1,188 @@
+"""The executor ``pipetask``: whole steps as processes, what a plan shows of them, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import threading
+import time
+from pathlib import Path
+
+import latcal
+import pytest
+from corners import CORNER, WAIVED, by_sequence, checksums, get, recipe, run
+from latcal.plugin import NotReady, Plan, Status
+
+from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
+from latcal_butler.executor import failure
+
+ONE = """
+  - {make: bias, frames: [biases], options: {clip: 4.5}, keep: [residuals], rules: {noise: abs(noise - frame_noise) <= 9 * frame_noise}}
+"""
+"""One stage that passes, though its bias is of few frames, with an option that is not the default."""
+
+
+def planned(text: str) -> Plan:
+    registry = latcal.load_plugins()
+    return latcal.plan(latcal.read(text, "corner_night.yaml", registry), registry)
+
+
+def only_biases(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith(("  darks:", "  flats:")))
+
+
+def executor(**options: object) -> str:
+    words = ", ".join(f"{name}: {value}" for name, value in {"workers": 1, **options}.items())
+    return f"{{use: pipetask, {words}}}"
+
+
+def test_a_stage_by_pipetask_has_the_pixels_and_the_verdict_of_the_native_engine(tmp_path: Path) -> None:
+    native = run(only_biases(recipe(tmp_path / "native", stages=ONE)))
+    theirs = run(only_biases(recipe(tmp_path / "theirs", stages=ONE, executor=executor())))
+    assert native.exit_code == theirs.exit_code == 0, theirs
+    one, two = (get(tmp_path / repo, "bias", f"u/latcal/{report.run}") for repo, report in (("native", native), ("theirs", theirs)))
+    assert checksums(one) == checksums(two)
+    assert one.provenance.options == two.provenance.options
+    assert one.provenance.recipe_digest != two.provenance.recipe_digest  # each has its own, as it was written
+    assert two.provenance.recipe == "corner_night.yaml"
+    assert theirs.stages[0].numbers == native.stages[0].numbers
+    assert theirs.stages[0].verdict.tallies == native.stages[0].verdict.tallies
+    kept = [
+        get(tmp_path / repo, "verifyBiasProc", f"u/latcal/{report.run}", exposure=by_sequence(report)["biases"][0])
+        for repo, report in (("native", native), ("theirs", theirs))
+    ]
+    assert checksums(kept[0]) == checksums(kept[1])
+    with latcal.open_store("butler", latcal.load_plugins(), repo=str(tmp_path / "theirs")) as store:
+        (certified,) = store.list()
+        assert certified.ref.id == theirs.stages[0].built[0].id
+        assert certified.ref.run == theirs.run
+
+
+def test_a_failing_quantum_of_a_sites_own_pipeline_fails_the_step_with_its_own_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mountain.py").write_text("""\
+from latcal.plugin import BuildError
+from latcal_butler.tasks.building import CpBiasTask
+
+
+class MountainTask(CpBiasTask):
+    _DefaultName = "cpBiasCombine"
+
+    def runQuantum(self, butlerQC, inputRefs, outputRefs):
+        raise BuildError(f"the dome was lit in {len(list(inputRefs.frames))} frames")
+""")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own = tmp_path / "own.yaml"
+    own.write_text("""\
+description: A site's own
+tasks:
+  isr:
+    class: latcal_butler.tasks.isr.IsrTask
+    config: {calibration: bias, connections.frame: cpBiasProc}
+  cpBiasCombine:
+    class: mountain.MountainTask
+    config: {calibration: bias, connections.frames: cpBiasProc, connections.product: bias}
+""")
+    stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
+    report = run(only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(pipelines=f"{{cpBias: {own}}}"))))
+    built = next(step for step in report.steps if step.line.verb == "build")
+    assert built.status is Status.FAILED
+    assert report.exit_code == 4
+    assert built.reason.startswith("cpBiasCombine of detector 0: the dome was lit in 4 frames (")
+    name = built.reason.split("the report ")[1].split(" of the run")[0]
+    with latcal.open_store("butler", latcal.load_plugins(), repo=str(tmp_path / "repo")) as store:
+        assert "the dome was lit in 4 frames" in store.read_report(report.run, name)
+        assert not list(store.list())
+
+
+def test_a_plan_shows_the_command_line_of_every_build_and_verify(tmp_path: Path) -> None:
+    plan = planned(recipe(tmp_path / "a repo; touch x", executor=executor()).replace("repo: ", "repo: '").replace(", create", "', create"))
+    registry = latcal.load_plugins()
+    from latcal.cli.plan import plan_lines
+
+    lines = [line.strip() for line in plan_lines(plan, registry) if line.strip().startswith("pipetask run")]
+    assert len(lines) == 6 + 1  # every Build, and the Verify of the gain: the others are waived, and measure nothing
+    words = shlex.split(lines[0])
+    assert words[words.index("-b") + 1] == str(tmp_path / "a repo; touch x")
+    assert words[words.index("-d") + 1] == "instrument='corner' AND detector IN (0) AND exposure IN (...)"
+    assert words[words.index("-p") + 1].endswith("cpBias.yaml#isr,cpBiasCombine")
+    assert not (tmp_path / "a repo; touch x").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("use: butler, repo: REPO, create: true, user: ann", "use: memory"), "the store is 'memory'"),
+        (("workers: 1", "workers: 1, pipelines: {cpBais: x.yaml}"), "'cpBais' is not a pipeline"),
+        (("workers: 1", "workers: 1, pipelines: {cpBias: x.yaml}"), "x.yaml cannot be read as a pipeline"),
+        (("{make: defects, frames: [darks, flats], ", "{make: defects, frames: [darks, flats], options: {compare: true}, collections: [a], "),
+         "which no pipeline can"),
+    ],
+)  # fmt: skip
+def test_what_no_pipeline_can_do_is_said_before_anything_is_taken(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    text = recipe(tmp_path / "repo", executor=executor())
+    old, new = (part.replace("REPO", str(tmp_path / "repo")) for part in change)
+    assert old in text
+    with pytest.raises((NotReady, latcal.plugin.RecipeError), match=words):
+        latcal.run(planned(text.replace(old, new)), latcal.load_plugins())
+
+
+def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
+    program = tmp_path / "slow"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
+    text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=program)))
+    stop = threading.Event()
+
+    def interrupt() -> None:
+        until = time.monotonic() + 120
+        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        stop.set()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    registry = latcal.load_plugins()
+    report = latcal.run(planned(text), registry, stop=stop)
+    thread.join()
+    assert report.exit_code == 130
+    with pytest.raises(ProcessLookupError, match="No such process"):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
+    text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=tmp_path / "nowhere")))
+    report = run(text)
+    built = next(step for step in report.steps if step.line.verb == "build")
+    assert "nowhere: No such file or directory (write 'program: PATH' of pipetask)" in built.reason
+
+
+def test_what_a_process_says_last_is_told_where_it_made_no_summary(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("first\nNo such option: --summary\n\n")
+    error = failure(tmp_path / "none.json", log, 7)
+    assert str(error) == "pipetask: No such option: --summary (all of it is in the report 7_pipetask.log of the run)"
+
+
+def test_values_are_arguments_and_no_commands() -> None:
+    nasty = "$(touch x); '\"`"
+    command = Command(nasty, BUILD["bias"], PIPELINES / "cpBias.yaml", (nasty,), "out", nasty, {"isr": {"options": literal(nasty)}})
+    words = command.arguments()
+    assert words[3] == nasty
+    assert shlex.split(str(command)) == words
+
+
+@pytest.mark.parametrize(("numbers", "text"), [((3, 1, 2), "1..3"), ((1, 2, 5, 7, 8), "1..2, 5, 7..8"), ((4,), "4"), ((), "")])
+def test_numbers_are_written_as_ranges(numbers: tuple[int, ...], text: str) -> None:
+    assert ranges(numbers) == text
+
+
+def test_a_pipeline_that_imports_another_has_its_tasks(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(f"imports: {PIPELINES / 'cpBias.yaml'}\ntasks: {{mine: my.Task}}\n")
+    assert list(classes(own)) == ["isr", "cpBiasCombine", "mine"]
+    assert CORNER.exists()
