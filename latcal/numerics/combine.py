@@ -8,23 +8,20 @@ the cost of that closer look is in proportion to how many they are.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latcal.numerics import efficiency
-from latcal.numerics.arrays import Mask, Pixels, ReadNumbers, Wide
+from latcal.numerics.arrays import ReadNumbers, Wide
 from latcal.numerics.averages import Model, Planes, average
 from latcal.numerics.canvas import Canvas
-from latcal.numerics.moments import SLACK, Moments, Summing, alike
-from latcal.numerics.ranks import Ranking, middles, quantile, sorted_columns
+from latcal.numerics.clipping import FAR, Start, Window, clipped_samples, windowed
+from latcal.numerics.moments import Summing, alike
+from latcal.numerics.ranks import Ranking, middles
 from latcal.numerics.rates import rate
-from latcal.numerics.rejection import medians, middle, within_noise
+from latcal.numerics.rejection import medians, within_noise
 from latcal.numerics.stacks import Combined, Stack, Strip, strips
-from latcal.numerics.statistics import QUARTILES_TO_SIGMA
 from latcal.numerics.walks import walk
 
 __all__ = ["Combined", "clipped_mean", "mean", "median", "rate"]
@@ -145,16 +142,28 @@ def clipped_mean(
     lost, kept = efficiency.clipped_mean(np.arange(len(frames.reads) + 1.0), clip, iterations)
     canvas = Canvas.of(frames, model, 1.0)
 
-    def settle(moments: Moments, ranks: list[Pixels]) -> tuple[Pixels, Mask]:
-        return moments.mean, _innocent(moments, ranks, clip, iterations)
-
     def look(values: Wide) -> Planes:
-        planes = average(values, _clip(values, clip, iterations), frames.weights, model)
+        planes = average(values, clipped_samples(values, clip, iterations), frames.weights, model)
         return planes.times((lost**2 * kept)[planes.counted])
 
-    count = len(frames.reads)
-    wanted = {0, count - 1, *middles(count), *quantile(count, 0.25)[:2], *quantile(count, 0.75)[:2]}
-    work = partial(_by_rank, frames, canvas, wanted, _pixels(frames, rows), settle, look, float(lost[-1] ** 2 * kept[-1]))
+    def work(todo: Iterator[Strip]) -> int:
+        count, rejected = len(frames.reads), 0
+        ranking, factor = Ranking.of(frames, range(count), _pixels(frames, rows)), lost[count] ** 2 * kept[count]
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            for strip in todo:
+                numbers = frames.numbers(strip.read)
+                moments, ranks = ranking(numbers)
+                canvas.paint(strip, moments, moments.mean, float(factor))
+                start = Start.of(ranks, clip)
+                places = np.flatnonzero(~start.keeps_all(moments, ranks, clip, iterations))
+                window = Window.of(np.stack([rank[places] for rank in ranks]), start.at(places), clip, iterations)
+                sure = ~window.doubtful
+                planes = windowed(frames, model, numbers, places[sure], moments.reference, window.at(sure))
+                rejected += canvas.mend(strip, places[sure], planes.times(np.full(1, factor)))
+                places = places[window.doubtful]
+                rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
+        return rejected
+
     return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
 
 
@@ -191,39 +200,26 @@ def median(
     lost = efficiency.median(np.arange(len(frames.reads) + 1.0))
     canvas = Canvas.of(frames, model, 1.0)
     below, above = middles(len(frames.reads))
-
-    def settle(moments: Moments, ranks: list[Pixels]) -> tuple[Pixels, Mask]:
-        return np.float32(0.5) * (ranks[below] + ranks[above]), np.isfinite(moments.mean)
+    far = np.float32(FAR * float(np.sqrt(model.floor.min())))
 
     def look(values: Wide) -> Planes:
         planes = average(values, ~np.isnan(values), frames.weights, model, medians(values))
         return planes.times((lost**2)[planes.counted])
 
-    work = partial(_by_rank, frames, canvas, {below, above}, _pixels(frames, rows), settle, look, float(lost[-1] ** 2))
+    def work(todo: Iterator[Strip]) -> int:
+        ranking = Ranking.of(frames, {below, above}, _pixels(frames, rows))
+        with np.errstate(invalid="ignore", over="ignore"):
+            for strip in todo:
+                numbers = frames.numbers(strip.read)
+                moments, ranks = ranking(numbers)
+                offset = np.float32(0.5) * (ranks[below] + ranks[above])
+                canvas.paint(strip, moments, offset, float(lost[-1] ** 2))
+                # far from the reference, offsets were rounded: a cosmic ray is in the frame that they are from
+                places = np.flatnonzero(~(np.abs(offset) <= far) | np.isnan(moments.mean))
+                canvas.mend(strip, places, look(frames.chosen(numbers, places)))
+        return 0
+
     return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
-
-
-def _by_rank(
-    frames: Stack,
-    canvas: Canvas,
-    wanted: set[int],
-    size: int,
-    settle: Callable[[Moments, list[Pixels]], tuple[Pixels, Mask]],
-    look: Callable[[Wide], Planes],
-    factor: float,
-    todo: Iterator[Strip],
-) -> int:
-    """Combine strips by the wanted ranks of their pixels; look closely where these do not settle it."""
-    rejected, ranking = 0, Ranking.of(frames, wanted, size)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        for strip in todo:
-            numbers = frames.numbers(strip.read)
-            moments, ranks = ranking(numbers)
-            offset, settled = settle(moments, ranks)
-            canvas.paint(strip, moments, offset, factor)
-            places = np.flatnonzero(~settled)
-            rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
-    return rejected
 
 
 def _strips(frames: Stack, rows: int | None) -> Iterator[Strip]:
@@ -234,50 +230,3 @@ def _pixels(frames: Stack, rows: int | None) -> int:
     """Give the pixels of the largest strip, which is the first."""
     first = next(_strips(frames, rows), None)
     return (first.read.stop if first else 0) * frames.shape[1]
-
-
-def _innocent(moments: Moments, ranks: list[Pixels], clip: float, iterations: int) -> Mask:
-    """Tell where no pass of the iterated clip rejects a sample: then all passes after the first are about one mean."""
-    count = len(ranks)
-
-    def at(fraction: float) -> Pixels:
-        low, high, part = quantile(count, fraction)
-        between: Pixels = ranks[low] + np.float32(part) * (ranks[high] - ranks[low])
-        return between
-
-    below, above = middles(count)
-    centre = np.float32(0.5) * (ranks[below] + ranks[above])
-    limit = np.float32(clip * QUARTILES_TO_SIGMA) / SLACK * (at(0.75) - at(0.25))
-    innocent: Mask = np.maximum(ranks[-1] - centre, centre - ranks[0]) <= limit
-    if iterations > 1:
-        limit = np.sqrt(moments.variance)
-        limit *= np.float32(clip * math.sqrt(count / max(count - 1, 1))) / SLACK
-        innocent &= np.maximum(ranks[-1] - moments.mean, moments.mean - ranks[0]) <= limit
-    return innocent
-
-
-def _clip(values: Wide, clip: float, iterations: int) -> Mask:
-    """Tell which samples of k pixels the iterated clip keeps."""
-    ordered = sorted_columns(values)
-    count = np.count_nonzero(~np.isnan(values), axis=0)
-    centre = middle(ordered, count)
-    half = clip * QUARTILES_TO_SIGMA * (_quantile_of(ordered, count, 0.75) - _quantile_of(ordered, count, 0.25))
-    kept = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for _ in range(iterations):
-            # the tolerance of a few roundings keeps samples that are all alike
-            kept = np.abs(values - centre) <= half + 1e-14 * np.abs(centre)
-            left = np.count_nonzero(kept, axis=0)
-            centre = np.where(kept, values, 0.0).sum(axis=0) / left
-            offsets = np.where(kept, values - centre, 0.0)
-            half = clip * np.sqrt(np.einsum("ij,ij->j", offsets, offsets) / np.maximum(left - 1, 1))
-    return kept
-
-
-def _quantile_of(ordered: Wide, count: NDArray[np.intp], fraction: float) -> Wide:
-    place = np.maximum(count - 1, 0) * fraction
-    low = np.floor(place).astype(np.intp)
-    both = np.take_along_axis(ordered, np.stack([low, np.minimum(low + 1, len(ordered) - 1)]), axis=0)
-    part = place - low
-    quantile: Wide = both[0] + np.where(part > 0.0, part * (both[1] - both[0]), 0.0)
-    return quantile

@@ -343,7 +343,8 @@ def test_the_clipped_mean_is_the_statistic_pixel_by_pixel(frames):
     got = combine.clipped_mean(readers(cube), [8.0] * frames, (4, 5))
     for y, x in np.ndindex(4, 5):
         expected = statistics.clipped(cube[:, y, x], clip=3.0, iterations=3)
-        assert got.image[y, x] == pytest.approx(expected.mean, rel=1e-6, abs=1e-6, nan_ok=True)
+        # float32 of what is up to 100 off the first frame
+        assert got.image[y, x] == pytest.approx(expected.mean, rel=1e-6, abs=1e-5, nan_ok=True)
         assert got.kept[y, x] == expected.kept
 
 
@@ -446,3 +447,14 @@ def test_the_clipped_mean_keeps_what_sorting_and_clipping_in_float64_keeps(frame
     got = combine.clipped_mean(readers(cube), [8.0] * frames, SHAPE)
     assert np.array_equal(got.kept, kept.sum(axis=0))
     assert np.allclose(got.image, centre, rtol=5e-7)  # some roundings of float32 at the largest sample
+
+
+def test_a_ray_in_the_frame_that_offsets_are_from_costs_no_digits():
+    cube = gaussian(5) + np.float32(1_000.0)
+    cube[0, ::4] += 1e9
+    for combination in COMBINATIONS[1:]:
+        struck = combination(readers(cube), [8.0] * 5, SHAPE)
+        expected = np.median(cube[:, ::4], axis=0) if combination is combine.median else cube[1:, ::4].mean(axis=0)
+        same = struck.kept[::4] == (5 if combination is combine.median else 4)
+        assert same.mean() > 0.4
+        assert np.allclose(struck.image[::4][same], expected[same], rtol=2e-7)
