@@ -139,10 +139,8 @@ def _finish(preparation: Preparation, read: _Read, amplifier: Amplifier, place: 
             clip=preparation.clip,
             nominal_read_noise=amplifier.read_noise / gain,
         )
-    with np.errstate(invalid="ignore"):
-        saturated = found.pixels >= np.float32(amplifier.saturation)
-    unusable = saturated | ~np.isfinite(found.pixels)
-    electrons = np.where(unusable, np.float32(np.nan), found.pixels * np.float32(gain))
+    electrons, saturated = _usable(found.pixels, amplifier.saturation)
+    electrons *= np.float32(gain)  # an array of our own: the overscan made it for us
     turned = electrons[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
     return Prepared(
         pixels=np.ascontiguousarray(turned, dtype=np.float32),
@@ -151,9 +149,18 @@ def _finish(preparation: Preparation, read: _Read, amplifier: Amplifier, place: 
         frame_noise=gain * found.frame_noise,
         level=statistics.level(electrons),
         pedestal=found.pedestal,
-        saturated=int(np.count_nonzero(saturated)),
+        saturated=saturated,
         without_number=read.without_number,
     )
+
+
+def _usable(pixels: Pixels, saturation: float) -> tuple[Pixels, int]:
+    """Give pixels, NaN where saturated or without value, and how many are saturated; the same array if none is."""
+    if float(pixels.max(initial=-np.inf)) < saturation and float(pixels.min(initial=np.inf)) > -np.inf:
+        return pixels, 0  # as of most amplifiers; a NaN would be the greatest value
+    with np.errstate(invalid="ignore"):
+        saturated = pixels >= np.float32(saturation)
+    return np.where(saturated | ~np.isfinite(pixels), np.float32(np.nan), pixels), int(np.count_nonzero(saturated))
 
 
 def _slices(box: Box | None) -> tuple[slice, slice] | None:

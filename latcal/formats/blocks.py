@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,15 +18,33 @@ _BLOCK = 2880  # bytes; the FITS standard, section 3.1
 
 @frozen
 class Block:
-    """One HDU: its header, and the shape of its image as seen after decompression; empty for none."""
+    """One HDU of a file.
 
-    header: Mapping[str, Any]
+    Parameters
+    ----------
+    cards : astropy Header
+    shape : tuple of int
+        Of its image as seen after decompression; empty for none.
+    places : (int, int, int)
+        The byte where it begins, that of its data, and the one after them.
+    check : int
+        CRC 32 of the bytes of its header.
+    """
+
+    cards: Any
     shape: tuple[int, ...]
+    places: tuple[int, int, int]
+    check: int
+
+    @cached_property
+    def header(self) -> Mapping[str, Any]:
+        """Its header without comments and history, read when it is first asked for."""
+        return {card.keyword: card.value for card in self.cards.cards if card.keyword not in ("COMMENT", "HISTORY", "")}
 
     @property
     def name(self) -> str:
         """The name of the extension, in capitals."""
-        return str(self.header.get("EXTNAME", "")).upper()
+        return str(self.cards.get("EXTNAME", "")).upper()
 
 
 def blocks(path: Path) -> tuple[Block, ...]:
@@ -60,17 +80,19 @@ def _walk(path: Path, file: BinaryIO, size: int) -> tuple[Block, ...]:
             header = Header.fromfile(file)
         except (OSError, EOFError, ValueError) as error:
             raise StoreError(f"{path} is cut short or damaged: the header at byte {begin} is not whole") from error
-        block, data = _block(header)
-        end = file.tell() + math.ceil(data / _BLOCK) * _BLOCK
+        data = file.tell()
+        shape, length = _image(header)
+        end = data + math.ceil(length / _BLOCK) * _BLOCK
         if end > size:
             raise StoreError(f"{path} is cut short: it has {size} bytes, and {end} are wanted")
-        found.append(block)
+        file.seek(begin)
+        found.append(Block(header, shape, (begin, data, end), zlib.crc32(file.read(data - begin))))
         file.seek(end)
     return tuple(found)
 
 
-def _block(header: Any) -> tuple[Block, int]:
-    """Give the block of a header, and how many bytes of data follow it."""
+def _image(header: Any) -> tuple[tuple[int, ...], int]:
+    """Give the shape of the image of a header, and how many bytes of data follow it."""
     axes = [int(header[f"NAXIS{i + 1}"]) for i in range(int(header.get("NAXIS", 0)))]
     data = 0
     if axes:
@@ -80,8 +102,7 @@ def _block(header: Any) -> tuple[Block, int]:
         axes = [int(header[f"ZNAXIS{i + 1}"]) for i in range(int(header["ZNAXIS"]))]
     elif header.get("XTENSION", "IMAGE").strip() != "IMAGE":
         axes = []
-    plain = {card.keyword: card.value for card in header.cards if card.keyword not in ("COMMENT", "HISTORY", "")}
-    return Block(plain, tuple(reversed(axes))), data
+    return tuple(reversed(axes)), data
 
 
 def find_block(found: tuple[Block, ...], extension: str | int, path: Path) -> Block:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from latcal.errors import StoreError
 from latcal.formats.blocks import blocks, find_block
 from latcal.formats.cards import amplifier_cards, exposure_of, image_cards, place_cards, primary_cards
+from latcal.formats.images import Image, image_of
 from latcal.formats.keywords import OWN, put_card, put_cards
 from latcal.model.frames import Frame, RawPixels
 from latcal.model.geometry import Amplifier, Detector
@@ -142,7 +143,7 @@ def read_raw(path: Path, detector: Detector) -> tuple[Mapping[str, Any], RawPixe
         If the file is missing, empty, cut short or not FITS, or has not the images that the detector wants. A later
         call of `raw` raises it too, if the file has changed.
     """
-    found = blocks(path)
+    found, images = blocks(path), dict[str | int, Image]()
     for extension, amplifiers in _by_extension(detector):
         block = find_block(found, extension, path)
         if block.shape != _whole(amplifiers):
@@ -150,7 +151,8 @@ def read_raw(path: Path, detector: Detector) -> tuple[Mapping[str, Any], RawPixe
                 f"{path}: the image of extension {extension!r} is {_size(block.shape)}, and {detector.name} wants "
                 f"{_size(_whole(amplifiers))} (is it a frame of another instrument or readout?)"
             )
-    return found[0].header, FitsPixels(path)
+        images[extension] = image_of(path, block.cards, block.shape, block.places, block.check)
+    return found[0].header, FitsPixels(path, images)
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -162,21 +164,19 @@ class FitsPixels:
     """Reads one amplifier of a FITS file at each call; nothing is kept open."""
 
     path: Path
+    images: Mapping[str | int, Image]
 
     def __call__(self, amplifier: Amplifier) -> NDArray[Any]:
         """Read the raw image of one amplifier, (ny, nx) of its raw box [adu]."""
-        from astropy.io import fits
-
         try:
-            with fits.open(self.path, memmap=False) as hdus:
-                pixels = np.asarray(hdus[amplifier.extension].section[amplifier.raw.slices])
-        except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
+            pixels = self.images[amplifier.extension].read(amplifier.raw.slices)
+        except (StoreError, OSError, KeyError, IndexError, ValueError, TypeError) as error:
             raise StoreError(f"{self.path}: amplifier {amplifier.name} cannot be read ({error})") from error
         if pixels.shape != amplifier.raw.shape:
             raise StoreError(
                 f"{self.path}: amplifier {amplifier.name} is {_size(pixels.shape)}, not {_size(amplifier.raw.shape)}"
             )
-        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return pixels
 
 
 def headers(path: Path) -> tuple[Mapping[str, Any], ...]:

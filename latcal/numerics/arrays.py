@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,3 +19,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 Read: TypeAlias = Callable[[slice], Pixels]
 """Read some rows: ``read(slice(0, 100))`` gives (100, nx). A fresh array that the caller may change."""
+
+ReadNumbers: TypeAlias = Callable[[slice], NDArray[Any]]
+"""The same, of any number type and byte order, as in a file; counts as its float32."""

@@ -1,24 +1,34 @@
-"""Combine frames into one image with its variance."""
+"""Combine frames into one image with its variance.
+
+Every combination walks strips of rows, on one thread or several. A strip is summed up, or ranked, in float32 and in the
+cache (`moments`, `ranks`); by that nearly all of its pixels are settled, and the result is painted. Those where a sample
+could be out of limits, or has no value, are looked at again in float64: what is kept is what the definition says, and
+the cost of that closer look is in proportion to how many they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latcal.numerics import efficiency
-from latcal.numerics.arrays import Mask, Pixels, Read, Wide
-from latcal.numerics.averages import Model, Planes, average, average_within_noise, widened
+from latcal.numerics.arrays import ReadNumbers, Wide
+from latcal.numerics.averages import Model, Planes, average
+from latcal.numerics.canvas import Canvas
+from latcal.numerics.clipping import FAR, Start, Window, clipped_samples, windowed
+from latcal.numerics.moments import Summing, alike
+from latcal.numerics.ranks import Ranking, middles
 from latcal.numerics.rates import rate
-from latcal.numerics.rejection import medians, middle
-from latcal.numerics.stacks import Combined, Stack, strips, typical
+from latcal.numerics.rejection import medians, within_noise
+from latcal.numerics.stacks import Combined, Stack, Strip, strips
+from latcal.numerics.walks import walk
 
 __all__ = ["Combined", "clipped_mean", "mean", "median", "rate"]
 
 
 def mean(
-    stack: Sequence[Read],
+    stack: Sequence[ReadNumbers],
     noise: Sequence[float],
     shape: tuple[int, int],
     *,
@@ -27,6 +37,7 @@ def mean(
     poisson: bool = False,
     clip: float = 5.0,
     rows: int | None = None,
+    threads: int = 1,
 ) -> Combined:
     """Take the mean of frames, without samples that their noise cannot explain.
 
@@ -35,8 +46,8 @@ def mean(
 
     Parameters
     ----------
-    stack : sequence of Read of (ny, nx) [electron]
-        NaN never counts.
+    stack : sequence of ReadNumbers of (ny, nx) [electron]
+        NaN never counts, nor does what is infinite.
     noise : (n,) [electron]
         The noise of a pixel of each frame before scaling, without photon noise if `poisson`.
     shape : (ny, nx)
@@ -50,6 +61,8 @@ def mean(
         The default is latcal's choice (docs/physics.md): on Gaussian frames it costs nothing.
     rows : int or None
         Rows of a strip; changes the memory needed, never the result.
+    threads : int
+        How many strips are combined at a time; changes the time needed, never the result.
 
     Returns
     -------
@@ -67,16 +80,30 @@ def mean(
     """
     frames = Stack.of(stack, noise, shape, scale, weights)
     model = Model.of(frames, poisson)
-    cost = efficiency.one_clip(clip) if len(frames.reads) > 2 else (1.0, 1.0)
+    lost, kept = efficiency.one_clip(clip) if len(frames.reads) > 2 else (1.0, 1.0)
+    canvas = Canvas.of(frames, model, lost**2 * kept)
+    groups = alike(model)
 
-    def block(pixels: Pixels) -> Planes:
-        return average_within_noise(pixels, frames.weights, model, clip)
+    def look(values: Wide) -> Planes:
+        centre = medians(values)
+        return average(values, within_noise(values, centre, model.sigma(centre), clip), frames.weights, model)
 
-    return _walk(frames, model, block, cost[0], cost[0] ** 2 * cost[1], rows)
+    def work(todo: Iterator[Strip]) -> int:
+        rejected, summing = 0, Summing.of(frames, groups, _pixels(frames, rows))
+        with np.errstate(invalid="ignore", over="ignore"):
+            for strip in todo:
+                numbers = frames.numbers(strip.read)
+                moments = summing(numbers)
+                canvas.paint(strip, moments, moments.mean)
+                places = moments.suspicious(clip)
+                rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
+        return rejected
+
+    return canvas.combined(walk(_strips(frames, rows), work, threads), lost)
 
 
 def clipped_mean(
-    stack: Sequence[Read],
+    stack: Sequence[ReadNumbers],
     noise: Sequence[float],
     shape: tuple[int, int],
     *,
@@ -85,6 +112,7 @@ def clipped_mean(
     clip: float = 3.0,
     iterations: int = 3,
     rows: int | None = None,
+    threads: int = 1,
 ) -> Combined:
     """Take the iterated clipped mean, for comparison with the Rubin pipelines.
 
@@ -93,7 +121,7 @@ def clipped_mean(
 
     Parameters
     ----------
-    stack, noise, shape, scale, poisson, rows
+    stack, noise, shape, scale, poisson, rows, threads
         As in `mean`.
     clip : scalar, standard deviations
     iterations : int
@@ -112,29 +140,48 @@ def clipped_mean(
     frames = Stack.of(stack, noise, shape, scale)
     model = Model.of(frames, poisson)
     lost, kept = efficiency.clipped_mean(np.arange(len(frames.reads) + 1.0), clip, iterations)
+    canvas = Canvas.of(frames, model, 1.0)
 
-    def block(pixels: Pixels) -> Planes:
-        values = widened(pixels)
-        planes = average(values, _clip(values, clip, iterations), frames.weights, model)
+    def look(values: Wide) -> Planes:
+        planes = average(values, clipped_samples(values, clip, iterations), frames.weights, model)
         return planes.times((lost**2 * kept)[planes.counted])
 
-    return _walk(frames, model, block, float(lost[-1]), 1.0, rows)
+    def work(todo: Iterator[Strip]) -> int:
+        count, rejected = len(frames.reads), 0
+        ranking, factor = Ranking.of(frames, range(count), _pixels(frames, rows)), lost[count] ** 2 * kept[count]
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            for strip in todo:
+                numbers = frames.numbers(strip.read)
+                moments, ranks = ranking(numbers)
+                canvas.paint(strip, moments, moments.mean, float(factor))
+                start = Start.of(ranks, clip)
+                places = np.flatnonzero(~start.keeps_all(moments, ranks, clip, iterations))
+                window = Window.of(np.stack([rank[places] for rank in ranks]), start.at(places), clip, iterations)
+                sure = ~window.doubtful
+                planes = windowed(frames, model, numbers, places[sure], moments.reference, window.at(sure))
+                rejected += canvas.mend(strip, places[sure], planes.times(np.full(1, factor)))
+                places = places[window.doubtful]
+                rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
+        return rejected
+
+    return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
 
 
 def median(
-    stack: Sequence[Read],
+    stack: Sequence[ReadNumbers],
     noise: Sequence[float],
     shape: tuple[int, int],
     *,
     scale: Sequence[float] | None = None,
     poisson: bool = False,
     rows: int | None = None,
+    threads: int = 1,
 ) -> Combined:
     """Take the median of frames, pixel by pixel.
 
     Parameters
     ----------
-    stack, noise, shape, scale, poisson, rows
+    stack, noise, shape, scale, poisson, rows, threads
         As in `mean`.
 
     Returns
@@ -151,64 +198,35 @@ def median(
     frames = Stack.of(stack, noise, shape, scale)
     model = Model.of(frames, poisson)
     lost = efficiency.median(np.arange(len(frames.reads) + 1.0))
+    canvas = Canvas.of(frames, model, 1.0)
+    below, above = middles(len(frames.reads))
+    far = np.float32(FAR * float(np.sqrt(model.floor.min())))
 
-    def block(pixels: Pixels) -> Planes:
-        values = widened(pixels)
+    def look(values: Wide) -> Planes:
         planes = average(values, ~np.isnan(values), frames.weights, model, medians(values))
         return planes.times((lost**2)[planes.counted])
 
-    return _walk(frames, model, block, float(lost[-1]), 1.0, rows)
+    def work(todo: Iterator[Strip]) -> int:
+        ranking = Ranking.of(frames, {below, above}, _pixels(frames, rows))
+        with np.errstate(invalid="ignore", over="ignore"):
+            for strip in todo:
+                numbers = frames.numbers(strip.read)
+                moments, ranks = ranking(numbers)
+                offset = np.float32(0.5) * (ranks[below] + ranks[above])
+                canvas.paint(strip, moments, offset, float(lost[-1] ** 2))
+                # far from the reference, offsets were rounded: a cosmic ray is in the frame that they are from
+                places = np.flatnonzero(~(np.abs(offset) <= far) | np.isnan(moments.mean))
+                canvas.mend(strip, places, look(frames.chosen(numbers, places)))
+        return 0
+
+    return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
 
 
-def _walk(
-    frames: Stack,
-    model: Model,
-    block: Callable[[Pixels], Planes],
-    lost: float,
-    factor: float,
-    rows: int | None,
-) -> Combined:
-    """Combine strip by strip."""
-    image, variance, quality = (np.empty(frames.shape, dtype=np.float32) for _ in range(3))
-    kept = np.empty(frames.shape, dtype=np.uint16)
-    rejected = 0
-    for strip in strips(frames.shape, len(frames.reads), rows):
-        pixels = frames.load(strip.read)
-        planes = block(pixels.reshape(len(pixels), -1))
-        for plane, values in (
-            (image, planes.image),
-            (variance, factor * planes.variance),
-            (quality, planes.quality),
-            (kept, planes.kept),
-        ):
-            plane[strip.write] = values.reshape(pixels.shape[1:])
-        rejected += int(planes.counted.sum() - planes.kept.sum())
-    sigma = float(np.median(model.sigma(np.array([typical(image)]))))
-    return Combined(image, variance, kept, rejected, lost, sigma, quality)
+def _strips(frames: Stack, rows: int | None) -> Iterator[Strip]:
+    return strips(frames.shape, len(frames.reads), rows)
 
 
-def _clip(values: Wide, clip: float, iterations: int) -> Mask:
-    """Tell which samples of k pixels the iterated clip keeps."""
-    ordered = np.sort(values, axis=0)
-    count = np.count_nonzero(~np.isnan(values), axis=0)
-    centre = middle(ordered, count)
-    half = clip * 0.741301109252802 * (_quantile(ordered, count, 0.75) - _quantile(ordered, count, 0.25))
-    kept = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for _ in range(iterations):
-            # the tolerance of a few roundings keeps samples that are all alike
-            kept = np.abs(values - centre) <= half + 1e-14 * np.abs(centre)
-            left = np.count_nonzero(kept, axis=0)
-            centre = np.where(kept, values, 0.0).sum(axis=0) / left
-            offsets = np.where(kept, values - centre, 0.0)
-            half = clip * np.sqrt(np.einsum("ij,ij->j", offsets, offsets) / np.maximum(left - 1, 1))
-    return kept
-
-
-def _quantile(ordered: Wide, count: NDArray[np.intp], fraction: float) -> Wide:
-    place = np.maximum(count - 1, 0) * fraction
-    low = np.floor(place).astype(np.intp)
-    both = np.take_along_axis(ordered, np.stack([low, np.minimum(low + 1, len(ordered) - 1)]), axis=0)
-    part = place - low
-    quantile: Wide = both[0] + np.where(part > 0.0, part * (both[1] - both[0]), 0.0)
-    return quantile
+def _pixels(frames: Stack, rows: int | None) -> int:
+    """Give the pixels of the largest strip, which is the first."""
+    first = next(_strips(frames, rows), None)
+    return (first.read.stop if first else 0) * frames.shape[1]

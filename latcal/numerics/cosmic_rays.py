@@ -7,7 +7,6 @@ neighbours 4 pixels away are looked at closely, so that the cost grows with the 
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 
 from latcal.numerics.arrays import Mask, Pixels
 from latcal.numerics.growth import grown
+from latcal.numerics.stacks import STRIP_PIXELS
+from latcal.numerics.statistics import unclipped
 
 REACH: Final = 4
 """Half of the window of the local background: 9 x 9 pixels hold a track 3 wide and leave the median below 1 sigma."""
@@ -55,9 +56,7 @@ def find(pixels: Pixels, sigma: float | Pixels, *, threshold: float = 6.0, grow:
     (ny, nx) mask
         True on cosmic rays.
     """
-    finite = np.where(np.isfinite(pixels), pixels, np.float32(np.nan))
-    padded = np.pad(finite, REACH, constant_values=np.nan)
-    image = _Image(finite, np.broadcast_to(np.asarray(sigma, dtype=np.float32), pixels.shape), padded)
+    image = _Image.of(pixels, sigma)
     mask = np.zeros(pixels.shape, dtype=np.bool_)
     flat = mask.reshape(-1)
     fresh = image.standing(image.candidates(threshold - MARGIN), threshold)
@@ -107,28 +106,49 @@ def cleaned_sigma(
         How many pixels were taken as cosmic rays.
     """
     mask = find(pixels, sigma_model, threshold=threshold, grow=grow)
-    values = pixels[~mask & np.isfinite(pixels)].astype(np.float64)
-    masked = int(np.count_nonzero(mask))
-    return (float(values.std(ddof=1)) if values.size > 1 else math.nan), masked
+    _, noise = unclipped(pixels, mask)
+    return noise, int(np.count_nonzero(mask))
 
 
 @frozen
 class _Image:
-    """Pixels with a frame of NaN around them, and their noise."""
+    """Pixels with a frame of NaN around them, NaN where they are infinite, and their noise."""
 
-    pixels: Pixels
-    sigma: Pixels
     padded: Pixels
+    sigma: Pixels
+
+    @classmethod
+    def of(cls, pixels: Pixels, sigma: float | Pixels) -> _Image:
+        height, width = pixels.shape
+        padded = np.full((height + 2 * REACH, width + 2 * REACH), np.nan, dtype=np.float32)
+        padded[REACH:-REACH, REACH:-REACH] = pixels
+        padded[np.isinf(padded)] = np.nan
+        return cls(padded, np.broadcast_to(np.asarray(sigma, dtype=np.float32), pixels.shape))
+
+    @property
+    def pixels(self) -> Pixels:
+        return self.padded[REACH:-REACH, REACH:-REACH]
 
     def candidates(self, threshold: float) -> Places:
-        """Give the places of pixels that exceed the least of four neighbours, `REACH` away."""
-        inner, near, far = slice(REACH, -REACH), slice(None, -2 * REACH), slice(2 * REACH, None)
-        least = np.fmin(self.padded[near, inner], self.padded[far, inner])
-        np.fmin(least, self.padded[inner, near], out=least)
-        np.fmin(least, self.padded[inner, far], out=least)
-        above = self.pixels - least > np.float32(threshold) * self.sigma
-        above |= np.isnan(least) & np.isfinite(self.pixels)  # none of the four has a value: look closely
-        return np.flatnonzero(above)
+        """Give the places of pixels that exceed the least of four neighbours, `REACH` away.
+
+        Some rows at a time: what is made of them stays in the cache, and this is nearly all that a clean image costs.
+        """
+        inner, (height, width) = slice(REACH, -REACH), self.sigma.shape
+        step = max(STRIP_PIXELS // max(width, 1), 1)
+        found = [np.empty(0, dtype=np.intp)]
+        for start in range(0, height, step):
+            stop = min(start + step, height)
+            middle = self.padded[start + REACH : stop + REACH]
+            least = np.fmin(self.padded[start:stop, inner], self.padded[start + 2 * REACH : stop + 2 * REACH, inner])
+            np.fmin(least, middle[:, : -2 * REACH], out=least)
+            np.fmin(least, middle[:, 2 * REACH :], out=least)
+            above = np.subtract(middle[:, inner], least, out=least)
+            limit = np.float32(threshold) * (self.sigma[0, 0] if not any(self.sigma.strides) else self.sigma[start:stop])
+            # where none of the four has a value the difference has none: look closely
+            found.append(np.flatnonzero(~(above <= limit)) + start * width)
+        places = np.concatenate(found)
+        return places[np.isfinite(self.pixels[np.divmod(places, width)])]
 
     def standing(self, places: Places, threshold: float) -> Places:
         """Keep the places that stand out of their surroundings and are narrow."""
@@ -137,7 +157,7 @@ class _Image:
 
     def neighbours(self, places: Places) -> Places:
         """Give the places beside these, in all eight directions, each once."""
-        height, width = self.pixels.shape
+        height, width = self.sigma.shape
         rows, columns = np.divmod(places, width)
         steps = np.array([-1, 0, 1])
         near_rows = np.clip(rows[:, None, None] + steps[:, None], 0, height - 1)
@@ -145,7 +165,7 @@ class _Image:
         return np.unique(near_rows * width + near_columns)
 
     def _standing(self, places: Places, threshold: float) -> Places:
-        rows, columns = np.divmod(places, self.pixels.shape[1])
+        rows, columns = np.divmod(places, self.sigma.shape[1])
         steps = np.arange(2 * REACH + 1)
         windows = self.padded[rows[:, None, None] + steps[:, None], columns[:, None, None] + steps]
         background, base = _levels(windows.reshape(places.size, -1))

@@ -72,7 +72,7 @@ def rate(
     frames = Stack.of(stack, noise, shape)
     darks = _Darks(positive("dark time", times, len(stack)), frames.noise**2, clip, grow)
     image, variance, quality = (np.empty(shape, dtype=np.float32) for _ in range(3))
-    kept = np.empty(shape, dtype=np.uint16)
+    kept, left_out = np.empty(shape, dtype=np.uint16), np.zeros(shape, dtype=np.bool_)
     rejected = 0
     # a rejection reaches `grow` rows, and one that follows from it as many again
     for strip in strips(shape, len(stack), rows, margin=PASSES * grow):
@@ -81,9 +81,11 @@ def rate(
         for plane, values in zip((image, variance, quality), estimate.planes(), strict=True):
             plane[strip.write] = values.reshape(pixels.shape[1:])[strip.inner]
         kept[strip.write] = estimate.kept.reshape(pixels.shape[1:])[strip.inner]
-        rejected += int(np.count_nonzero(dropped[:, strip.inner] & np.isfinite(pixels[:, strip.inner])))
+        less = dropped[:, strip.inner] & np.isfinite(pixels[:, strip.inner])
+        left_out[strip.write] = less.any(axis=0)
+        rejected += int(np.count_nonzero(less))
     sigma = float(np.median(np.sqrt(darks.floor + max(typical(image), 0.0) * darks.times) / darks.times))
-    return Combined(image, variance, kept, rejected, 1.0, sigma, quality)
+    return Combined(image, variance, kept, rejected, 1.0, sigma, quality, left_out if rejected else None)
 
 
 @frozen

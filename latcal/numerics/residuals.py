@@ -13,9 +13,9 @@ import numpy as np
 from attrs import frozen
 
 from latcal.numerics import cosmic_rays
-from latcal.numerics.arrays import Mask, Pixels, Wide
+from latcal.numerics.arrays import Pixels, Wide
 from latcal.numerics.brighter_fatter import brighter_fatter_factor
-from latcal.numerics.statistics import clipped, level
+from latcal.numerics.statistics import clipped, level, unclipped
 
 DARKEST: Final = 0.05
 """Where a flat is below this part of its mean it tells nothing about a pixel; latcal's choice (docs/physics.md)."""
@@ -87,20 +87,21 @@ def residual(pixels: Pixels, frame_noise: float, signal: Pixels | None = None) -
     Residual
         NaN where nothing is left to measure.
     """
-    sigma: float | Pixels = frame_noise
-    typical = frame_noise
-    if signal is not None:
-        usable = signal[np.isfinite(signal)]
-        sigma = np.sqrt(np.float32(frame_noise**2) + np.fmax(signal, np.float32(0.0)))
-        typical = math.sqrt(frame_noise**2 + max(float(np.median(usable)), 0.0)) if usable.size else frame_noise
+    if signal is None:  # one noise for all pixels: pulls are pixels over a number
+        noise = clipped(pixels).sigma
+        mean, cr_noise = unclipped(pixels, cosmic_rays.find(pixels, frame_noise))
+        return Residual(mean=mean, noise=noise, expected=frame_noise, cr_noise=cr_noise, pull=noise / frame_noise if frame_noise else math.nan)
+    usable = signal[np.isfinite(signal)]
+    sigma: Pixels = np.sqrt(np.float32(frame_noise**2) + np.fmax(signal, np.float32(0.0)))
+    typical = math.sqrt(frame_noise**2 + max(float(np.median(usable)), 0.0)) if usable.size else frame_noise
     with np.errstate(divide="ignore", invalid="ignore"):
-        pulls: Pixels = pixels / np.float32(sigma) if isinstance(sigma, float) else pixels / sigma
-    clean = ~cosmic_rays.find(pixels, sigma) & np.isfinite(pulls)
+        pulls: Pixels = pixels / sigma
+    struck = cosmic_rays.find(pixels, sigma) | ~np.isfinite(pulls)
     return Residual(
-        mean=_mean(pixels, clean),
+        mean=unclipped(pixels, struck)[0],
         noise=clipped(pixels).sigma,
         expected=typical,
-        cr_noise=typical * _sigma(pulls, clean),
+        cr_noise=typical * unclipped(pulls, struck)[1],
         pull=clipped(pulls).sigma,
     )
 
@@ -170,12 +171,3 @@ def photon_variance(signal: Wide, a00: float = 0.0) -> Wide:
     """
     return brighter_fatter_factor(a00 * signal) * signal if a00 else signal
 
-
-def _mean(pixels: Pixels, kept: Mask) -> float:
-    values = pixels[kept]
-    return float(values.mean(dtype=np.float64)) if values.size else math.nan
-
-
-def _sigma(pixels: Pixels, kept: Mask) -> float:
-    values = pixels[kept]
-    return float(values.std(ddof=1, dtype=np.float64)) if values.size > 1 else math.nan

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
 from latcal.errors import BuildError
-from latcal.numerics.arrays import Pixels, Read, Wide
+from latcal.numerics.arrays import Mask, Pixels, ReadNumbers, Wide
 
-STRIP_BYTES: Final = 4_000_000
-"""Pixels of one strip of all frames; latcal's choice, measured: about what the caches hold."""
+STRIP_PIXELS: Final = 65_536
+"""Pixels of one strip of one frame; latcal's choice, measured: a few planes of them stay in the cache of a processor."""
+
+STRIP_BYTES: Final = 8_000_000
+"""Pixels of one strip of all frames, at most; latcal's choice: it bounds memory at any number of frames."""
+
+ENOUGH: Final = 2**16
+"""Pixels that tell the median of an image; latcal's choice: 0.5 % of a standard deviation."""
 
 
 @frozen
@@ -37,6 +43,8 @@ class Combined:
     quality : (ny, nx) [unit^2] or None
         The variance of the kept samples, from n - 1: a figure to look at, never an error. On good pixels it is about
         ``kept * variance``. NaN where fewer than two samples were kept.
+    left_out : (ny, nx) mask or None
+        True where a sample had a value and was not kept; None where none was, or where nobody says.
     """
 
     image: Pixels
@@ -46,6 +54,7 @@ class Combined:
     clip_efficiency: float
     model_sigma: float
     quality: Pixels | None
+    left_out: Mask | None = None
 
 
 @frozen
@@ -66,7 +75,7 @@ def strips(shape: tuple[int, int], frames: int, rows: int | None, margin: int = 
     frames : int
         How many frames are held at once.
     rows : int or None
-        Rows of one strip; None for what `STRIP_BYTES` hold.
+        Rows of one strip; None for what `STRIP_PIXELS` and `STRIP_BYTES` allow.
     margin : int [row]
         How many more rows are read on either side.
 
@@ -75,7 +84,8 @@ def strips(shape: tuple[int, int], frames: int, rows: int | None, margin: int = 
     Strip
     """
     height, width = shape
-    step = rows if rows is not None else max(STRIP_BYTES // max(4 * frames * width, 1), 4 * margin, 1)
+    few = min(STRIP_PIXELS // max(width, 1), STRIP_BYTES // max(4 * frames * width, 1))
+    step = rows if rows is not None else max(few, 4 * margin, 1)
     for start in range(0, height, step):
         stop = min(start + step, height)
         first, last = max(start - margin, 0), min(stop + margin, height)
@@ -88,14 +98,14 @@ class Stack:
 
     Parameters
     ----------
-    reads : tuple of Read of (ny, nx) [unit times scale]
+    reads : tuple of ReadNumbers of (ny, nx) [unit times scale]
     noise : (n,) [unit times scale]
     scale : (n,)
     weights : (n,)
     shape : (ny, nx)
     """
 
-    reads: tuple[Read, ...]
+    reads: tuple[ReadNumbers, ...]
     noise: Wide
     scale: Wide
     weights: Wide
@@ -109,7 +119,7 @@ class Stack:
     @classmethod
     def of(
         cls,
-        reads: Sequence[Read],
+        reads: Sequence[ReadNumbers],
         noise: Sequence[float],
         shape: tuple[int, int],
         scale: Sequence[float] | None = None,
@@ -136,6 +146,33 @@ class Stack:
             if self.rescaled:
                 np.divide(plane, np.float32(scale), out=plane)
         return pixels
+
+    def numbers(self, rows: slice) -> list[NDArray[Any]]:
+        """Read rows of every frame as they are: n of (k,), of any number type, not scaled."""
+        return [read(rows).reshape(-1) for read in self.reads]
+
+    def offsets(self, numbers: NDArray[Any], index: int, reference: Pixels, out: Pixels) -> None:
+        """Take from the numbers of a frame, scaled, the reference; one walk over them where there is no scale."""
+        if self.rescaled:
+            np.divide(numbers, np.float32(self.scale[index]), out=out, dtype=np.float32, casting="unsafe")
+            np.subtract(out, reference, out=out)
+        else:
+            np.subtract(numbers, reference, out=out, dtype=np.float32, casting="unsafe")
+
+    def reference(self, numbers: NDArray[Any], index: int, out: Pixels) -> None:
+        """Give the numbers of a frame, scaled."""
+        out[...] = numbers
+        if self.rescaled:
+            np.divide(out, np.float32(self.scale[index]), out=out)
+
+    def chosen(self, numbers: Sequence[NDArray[Any]], places: NDArray[np.intp]) -> Wide:
+        """Give the samples of some pixels, scaled, in double precision: (n, places); what is infinite has no value."""
+        values = np.empty((len(numbers), places.size), dtype=np.float32)
+        for index, (plane, frame) in enumerate(zip(values, numbers, strict=True)):
+            self.reference(frame[places], index, plane)
+        wide = values.astype(np.float64)
+        wide[np.isinf(wide)] = np.nan
+        return wide
 
 
 def positive(name: str, values: Sequence[float], count: int) -> Wide:
@@ -168,7 +205,7 @@ def positive(name: str, values: Sequence[float], count: int) -> Wide:
 
 
 def typical(image: Pixels) -> float:
-    """Give the median of an image; 0 where it holds no value.
+    """Give about the median of an image, that of an even choice of its pixels; 0 where these hold no value.
 
     Parameters
     ----------
@@ -178,5 +215,7 @@ def typical(image: Pixels) -> float:
     -------
     scalar [the same unit]
     """
-    values = image[np.isfinite(image)]
+    values = image.reshape(-1)
+    values = values[:: max(values.size // ENOUGH, 1) | 1]  # odd, so that columns of an even width all count
+    values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size else 0.0

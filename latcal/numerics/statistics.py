@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from attrs import frozen
 
-from latcal.numerics.arrays import Pixels, Wide
+from latcal.numerics.arrays import Mask, Pixels, Wide
 
 QUARTILES_TO_SIGMA: Final = 0.741301109252802
 """The standard deviation of a Gaussian over the distance between its quartiles."""
@@ -128,6 +128,37 @@ def _moments(count: int, total: float, squares: float) -> Clipped:
     mean = total / count
     sigma = math.sqrt(max(squares - mean * total, 0.0) / (count - 1)) if count > 1 else math.nan
     return Clipped(mean, sigma, count)
+
+
+def unclipped(pixels: Pixels, left_out: Mask) -> tuple[float, float]:
+    """Give mean and standard deviation of pixels, not clipped.
+
+    Parameters
+    ----------
+    pixels : (ny, nx) [any unit]
+        NaN and infinite values are ignored.
+    left_out : (ny, nx) mask
+        True where a pixel does not count.
+
+    Returns
+    -------
+    mean, sigma : scalar [unit of the pixels]
+        Sigma from n - 1; NaN where there are too few values.
+    """
+    used = np.isfinite(pixels)
+    used &= ~left_out
+    count = int(np.count_nonzero(used))
+    if not count:
+        return math.nan, math.nan
+    values = pixels.reshape(-1) if count == pixels.size else pixels[used]
+    pivot = float(values[values.size // 2])
+    total, squares = 0.0, 0.0
+    for start in range(0, values.size, AT_ONCE):
+        offsets = np.subtract(values[start : start + AT_ONCE], pivot, dtype=np.float64)
+        total += float(offsets.sum())
+        squares += float(np.einsum("i,i->", offsets, offsets))
+    found = _moments(count, total, squares)
+    return pivot + found.mean, found.sigma
 
 
 def level(pixels: Pixels) -> float:

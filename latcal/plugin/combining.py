@@ -17,7 +17,7 @@ from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct
 from latcal.model.recipe import Sequence as Exposed
 from latcal.numerics import correct, statistics
-from latcal.numerics.arrays import Pixels, Read
+from latcal.numerics.arrays import Mask, Pixels, Read
 from latcal.numerics.stacks import Combined
 from latcal.plugin.inputs import AmplifierInputs, Part
 
@@ -235,16 +235,23 @@ def no_levels(sequences: Iterable[Exposed]) -> Iterator[tuple[str, str]]:
 def _mask(inputs: AmplifierInputs, stack: Sequence[Read], combined: Combined) -> NDArray[np.uint8]:
     mask = _no_data(combined.image)
     if combined.rejected:
-        valued = np.zeros(mask.shape, dtype=np.uint16)
-        for read in stack:
-            valued += np.isfinite(read(WHOLE))
-        mask[combined.kept < valued] |= np.uint8(1 << MASK_PLANES["REJECTED"])
+        mask[_left_out(stack, combined)] |= np.uint8(1 << MASK_PLANES["REJECTED"])
     for frame in inputs.frames:
         if frame.saturated:
             mask[np.isnan(frame.reader(WHOLE))] |= np.uint8(1 << MASK_PLANES["SATURATED"])
     if "defects" in inputs.needs:
         mask |= inputs.need("defects").mask.read() & np.uint8(_BAD)
     return mask
+
+
+def _left_out(stack: Sequence[Read], combined: Combined) -> Mask:
+    """Tell where a sample was left out for its value: as the combination says, or by what the frames hold."""
+    if combined.left_out is not None:
+        return combined.left_out
+    valued = np.zeros(combined.kept.shape, dtype=np.uint16)
+    for read in stack:
+        valued += np.isfinite(read(WHOLE))
+    return combined.kept < valued
 
 
 def _no_data(pixels: Pixels) -> NDArray[np.uint8]:

@@ -343,7 +343,8 @@ def test_the_clipped_mean_is_the_statistic_pixel_by_pixel(frames):
     got = combine.clipped_mean(readers(cube), [8.0] * frames, (4, 5))
     for y, x in np.ndindex(4, 5):
         expected = statistics.clipped(cube[:, y, x], clip=3.0, iterations=3)
-        assert got.image[y, x] == pytest.approx(expected.mean, rel=1e-6, abs=1e-6, nan_ok=True)
+        # float32 of what is up to 100 off the first frame
+        assert got.image[y, x] == pytest.approx(expected.mean, rel=1e-6, abs=1e-5, nan_ok=True)
         assert got.kept[y, x] == expected.kept
 
 
@@ -371,3 +372,108 @@ def test_memory_is_bounded_by_strips():
 
     combine.mean([read] * 50, [8.0] * 50, (2_000, 500))
     assert max(seen) * 50 * 500 * 4 <= 8_000_000
+
+
+def counts(frames):
+    """Give raw counts with cosmic rays, as a file holds them."""
+    random = np.random.default_rng(frames)
+    cube = np.rint(random.normal(1_000.3, 5.0, (frames, *SHAPE)))
+    cube[random.random(cube.shape) < 0.01] += 700.0
+    return cube
+
+
+COMBINATIONS = (combine.mean, combine.clipped_mean, combine.median)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_numbers_of_any_type_are_taken_as_they_are(combination, scaled):
+    cube = counts(9)
+    scale = np.linspace(0.5, 2.0, 9) if scaled else None
+    wanted = combination(readers(cube), [5.0] * 9, SHAPE, scale=scale)
+    for kind in (">u2", ">i4", "<u2", ">f4", "f8"):
+        stack = [lambda rows, frame=frame: frame[rows] for frame in cube.astype(kind)]
+        got = combination(stack, [5.0] * 9, SHAPE, scale=scale)
+        assert np.array_equal(got.image, wanted.image)
+        assert np.array_equal(got.kept, wanted.kept)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_threads_do_not_change_a_combination(combination):
+    cube = counts(7)
+    one = combination(readers(cube), [5.0] * 7, SHAPE, rows=3)
+    two = combination(readers(cube), [5.0] * 7, SHAPE, rows=3, threads=2)
+    for name in ("image", "variance", "kept", "quality"):
+        assert np.array_equal(getattr(one, name), getattr(two, name), equal_nan=True), name
+    assert (one.rejected, one.model_sigma) == (two.rejected, two.model_sigma)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_a_reader_that_fails_in_a_thread_fails_the_combination(combination):
+    def read(rows):
+        raise BuildError(f"rows {rows.start} cannot be read")
+
+    with pytest.raises(BuildError, match="cannot be read"):
+        combination([*readers(counts(4)), read], [5.0] * 5, SHAPE, threads=2)
+
+
+@pytest.mark.parametrize("combination", [*COMBINATIONS[:2], lambda stack, noise, shape: combine.rate(stack, [1.0] * 9, noise, shape)])
+def test_it_is_marked_where_a_sample_was_left_out(combination):
+    cube = gaussian(9)
+    cube[4, 7, 8] += 900.0
+    cube[:, 3, 3] = np.nan
+    got = combination(readers(cube), [8.0] * 9, SHAPE)
+    valued = np.isfinite(cube).sum(axis=0)
+    assert np.array_equal(got.left_out, got.kept < valued)
+    assert got.left_out[7, 8]
+
+
+def test_nothing_is_marked_where_all_was_kept():
+    assert combine.mean(readers(np.ones((5, *SHAPE))), [8.0] * 5, SHAPE).left_out is None
+
+
+@pytest.mark.parametrize("frames", [3, 4, 20, 63, 200])
+def test_the_clipped_mean_keeps_what_sorting_and_clipping_in_float64_keeps(frames):
+    cube = np.random.default_rng(frames).normal(1e4, 8.0, (frames, *SHAPE)).astype(np.float32)
+    cube[0, ::3, ::5] += 500.0
+    cube[0, 1::9] += 3e6  # the reference is far off
+    values = cube.astype(np.float64)
+    low, centre, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+    half = 3.0 * statistics.QUARTILES_TO_SIGMA * (high - low)
+    for _ in range(3):
+        kept = np.abs(values - centre) <= half
+        left = np.where(kept, values, np.nan)
+        centre, half = np.nanmean(left, axis=0), 3.0 * np.nanstd(left, axis=0, ddof=1)
+    got = combine.clipped_mean(readers(cube), [8.0] * frames, SHAPE)
+    assert np.array_equal(got.kept, kept.sum(axis=0))
+    assert np.allclose(got.image, centre, rtol=5e-7)  # some roundings of float32 at the largest sample
+
+
+def test_a_ray_in_the_frame_that_offsets_are_from_costs_no_digits():
+    cube = gaussian(5) + np.float32(1_000.0)
+    cube[0, ::4] += 1e9
+    for combination in COMBINATIONS[1:]:
+        struck = combination(readers(cube), [8.0] * 5, SHAPE)
+        expected = np.median(cube[:, ::4], axis=0) if combination is combine.median else cube[1:, ::4].mean(axis=0)
+        same = struck.kept[::4] == (5 if combination is combine.median else 4)
+        assert same.mean() > 0.4
+        assert np.allclose(struck.image[::4][same], expected[same], rtol=2e-7)
+
+
+@pytest.mark.parametrize("frames", [3, 4, 5, 8, 20, 60, 200])
+@pytest.mark.parametrize("sigmas", [8.0, 30.0])
+def test_rays_are_found_no_worse_than_by_the_robust_primitive(frames, sigmas):
+    shape = (100, 100)
+    cube, clean = gaussian(frames, shape=shape), gaussian(frames, seed=2, shape=shape)
+    cube[frames // 2, ::5, ::5] += 8.0 * sigmas
+    found, lost = ({}, {})
+    for combination in (combine.mean, combine.clipped_mean):
+        struck = combination(readers(cube), [8.0] * frames, shape)
+        found[combination] = np.count_nonzero(struck.kept[::5, ::5] < frames)
+        lost[combination] = combination(readers(clean), [8.0] * frames, shape).rejected
+    # 400 rays: by chance either finds one or two more that hide in noise
+    assert found[combine.mean] >= found[combine.clipped_mean] - 2
+    assert found[combine.mean] >= (0.95 if frames > 3 or sigmas > 8.0 else 0.85) * 400
+    # of good samples 1 in 10^6 lies beyond 5 sigma of the median; more where few know the median, or all seem noisier
+    assert lost[combine.mean] <= max(1e-5 * cube.size, 30)
+    assert lost[combine.mean] <= lost[combine.clipped_mean] + 30
