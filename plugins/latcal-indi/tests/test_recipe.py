@@ -8,8 +8,6 @@ from servers import CCD, MOUNT, PANEL, WHEEL, Server, hardware
 
 import latcal_indi
 
-pytestmark = pytest.mark.xdist_group("recipe")
-
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
