@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -147,7 +148,8 @@ class IndiCamera:
             raise CameraError(f"exposure {request.number} was aborted") from aborted
         finally:
             if dark:
-                self._darken()
+                with contextlib.suppress(Trouble):  # closing sees to the lamp again, and says if it cannot
+                    self._darken()
 
     def _attempt(self, request: ExposureRequest, faults: tuple[str, ...]) -> tuple[Frame, ...]:
         hardware, kind = self._hardware, self._options.types[request.image]
@@ -158,13 +160,18 @@ class IndiCamera:
         self._preparing.cameras(kind, setup.binning)
         self._preparing.filter(None if setup.filter is None else self._wheel.find(setup.filter))
         self._preparing.light(kind)
-        wait_for_gates(self.gates, request, hardware.aborted, every_s=LOOK_S)
+        wait_for_gates(self._standing, request, hardware.aborted, every_s=LOOK_S)
         devices = tuple(self._device(key) for key in request.detectors)
         begin, began = self._world.now(), time.monotonic()
         came = self._exposing.finish(self._exposing.begin(devices, request.time_s), request.time_s)
         blobs = {key: came[device] for key, device in zip(request.detectors, devices, strict=True)}
         taken = framing.Taken(request, setup, begin, time.monotonic() - began, faults)
         return framing.Framing(self._hardware, self._wheel, self._exposing, self._world).frames(taken, blobs)
+
+    def _standing(self) -> tuple[Gate, ...]:
+        if self._hardware.mirror.lost:
+            raise Trouble(self._hardware.mirror.lost)
+        return self.gates()
 
     def _device(self, key: int) -> str:
         places = {detector.id: device for detector, device in zip(self.detectors, self._options.devices, strict=False)}
@@ -195,8 +202,8 @@ class IndiCamera:
         self._hardware.aborted.set()
         self._hardware.mirror.wake()
         if not self._hardware.mirror.lost:
-            self._exposing.tell_to_abort()
             self._darken()
+            self._exposing.tell_to_abort()
 
 
 def _failed(request: ExposureRequest, faults: list[Trouble]) -> str:

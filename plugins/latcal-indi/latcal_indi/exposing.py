@@ -62,12 +62,13 @@ class Exposing:
         return after
 
     def _begun(self, device: str, before: int) -> int | None:
-        told = self._told(device)
-        if told.heard <= before:
+        """Give when the driver took it up: a short exposure may have come, and ended, before this is looked at."""
+        told, first = self._told(device), self.hardware.mirror.first_after(device, EXPOSURE, before)
+        if first is None:
             return None
         if told.state == "Alert":
             raise Trouble(f"{device!r} refused to expose{self.hardware.mirror.said(device)}")
-        return told.heard if told.state in ("Busy", "Ok") else None
+        return first.heard if told.state in ("Busy", "Ok") else None
 
     def _told(self, device: str) -> Property:
         told = self.hardware.mirror.get(device, EXPOSURE)

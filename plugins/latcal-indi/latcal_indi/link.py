@@ -30,17 +30,26 @@ BLOBS = "CCD1"
 
 
 class Client(IPyClient):  # type: ignore[misc]  # it has no types
-    """Puts what it hears into a mirror; a connection that is lost is not taken up again by itself."""
+    """Puts what it hears into a mirror; a connection that is lost is not taken up again by itself.
+
+    Parameters
+    ----------
+    left : bool
+        Whether another has taken its place: what it hears from then on is nobody's.
+    """
 
     def __init__(self, host: str, port: int, mirror: Mirror, listened: set[str]) -> None:
         super().__init__(host, port)
         self.mirror, self.listened = mirror, listened
+        self.left = False
         self.enable_reports = False
         self.timeout_enable = False  # every wait here has a limit of its own
         self.resend_enableBLOB_on_def = False
 
     async def rxevent(self, event: Any) -> None:
         """Hear one thing."""
+        if self.left:
+            return
         match event.eventtype:
             case "Define" | "Set":
                 self.mirror.put(_property(event.vector))
@@ -57,8 +66,7 @@ class Client(IPyClient):  # type: ignore[misc]  # it has no types
             case "Message":  # of the server, or of what indipyclient could not read, if it has no device
                 self.mirror.say(event.devicename or "", event.message)
             case "ConnectionLost":
-                self.mirror.lose(f"the connection to {self.indihost}:{self.indiport} was lost")
-                self.shutdown()
+                self.lose("was lost")
 
     async def hardware(self) -> None:
         """See whether the server has closed the connection.
@@ -68,8 +76,13 @@ class Client(IPyClient):  # type: ignore[misc]  # it has no types
         while not self.stop:
             await asyncio.sleep(POLL_S)
             if self._reader is not None and self._reader.at_eof():
-                self.mirror.lose(f"the server at {self.indihost}:{self.indiport} closed the connection")
-                self.shutdown()
+                self.lose("was closed by the server")
+
+    def lose(self, how: str) -> None:
+        """Let all know that nothing more is heard, and end."""
+        if not self.left:
+            self.mirror.lose(f"the connection to {self.indihost}:{self.indiport} {how}")
+        self.shutdown()
 
 
 def _property(vector: Any) -> Property:
@@ -156,12 +169,12 @@ class Link:
     def _run(self, started: threading.Event) -> None:
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
-            self._client = Client(self.host, self.port, self.mirror, self.listened)
+            self._client = client = Client(self.host, self.port, self.mirror, self.listened)
             started.set()
-            await self._client.asyncrun()
+            await client.asyncrun()
+            client.lose("is closed")
 
         asyncio.run(run())
-        self.mirror.lose(f"the connection to {self.place} is closed")
 
     def listen(self, device: str, limit_s: float) -> None:
         """Let the frames of a camera come."""
@@ -196,6 +209,7 @@ class Link:
         """End the connection; devices stay as they are."""
         thread, client = self._thread, self._client
         if thread is not None and client is not None:
+            client.left = True
             client.shutdown()
             thread.join(ENDING_S)
         self._thread = self._client = self._loop = None

@@ -85,7 +85,7 @@ class Mirror:
     _known: dict[tuple[str, str], Property] = field(factory=dict, init=False)
     _blobs: dict[str, Blob] = field(factory=dict, init=False)
     _said: dict[str, str] = field(factory=dict, init=False)
-    _told: dict[tuple[str, str], deque[tuple[float, Mapping[str, Any]]]] = field(factory=dict, init=False)
+    _told: dict[tuple[str, str], deque[tuple[float, Property]]] = field(factory=dict, init=False)
     _heard: int = field(default=0, init=False)
 
     # -- written ---------------------------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ class Mirror:
             values = {**(earlier.values if earlier else {}), **told.values}
             ranges = told.ranges or (earlier.ranges if earlier else {})
             self._heard += 1
-            self._known[key] = evolve(told, values=values, ranges=ranges, heard=self._heard)
-            self._told.setdefault(key, deque(maxlen=REMEMBERED)).append((time.monotonic(), values))
+            self._known[key] = now = evolve(told, values=values, ranges=ranges, heard=self._heard)
+            self._told.setdefault(key, deque(maxlen=REMEMBERED)).append((time.monotonic(), now))
             self._changed.notify_all()
 
     def put_blob(self, device: str, data: bytes, form: str, size: int) -> None:
@@ -174,11 +174,17 @@ class Mirror:
         with self._changed:
             told = tuple(self._told.get((device, name), ()))
         began = None
-        for when, values in reversed(told):
-            if not good(values):
+        for when, one in reversed(told):
+            if not good(one.values):
                 break
             began = when
         return 0.0 if began is None else time.monotonic() - began
+
+    def first_after(self, device: str, name: str, heard: int) -> Property | None:
+        """Give the first that was told of a property after something else was heard; much may have come since."""
+        with self._changed:
+            told = tuple(self._told.get((device, name), ()))
+        return next((one for _, one in told if one.heard > heard), None)
 
     def take_blob(self, device: str, after: int) -> Blob | None:
         """Give the file of a device that came after something else was heard, once."""

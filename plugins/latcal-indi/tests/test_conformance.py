@@ -61,6 +61,6 @@ FAULTS = {
     "swallow": "waits.frame",
     "junk": "is not FITS",
     "packed": "'.fits.fz'",
-    "drop": "closed the connection",
+    "drop": "closed by the server",
 }
 """What is done to every frame, and what the error says of it."""

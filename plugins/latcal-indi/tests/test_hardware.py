@@ -4,9 +4,10 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 from attrs import evolve
-from cameras import DOME_AS_COVER, TWO, ask, camera, flat, options, world
+from cameras import DOME_AS_COVER, SMALL, TWO, ask, camera, flat, options, world
 from latcal.errors import CameraError, NotReady
 from latcal.plugin import Setup
 from meddling import Meddler
@@ -112,6 +113,31 @@ def test_two_cameras_of_one_server_expose_together(tmp_path):
     assert [frame.header["INDIDEV"] for frame in frames] == [CCD, SECOND]
     assert frames[0].exposure == frames[1].exposure
     assert took_s < 3.5, "2 s each, one after the other, are more"
+
+
+def test_the_server_keeps_files_too_where_it_is_told_to(connected, tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with camera(connected.port, tmp_path, server_folder=str(folder)) as one:
+        list(one.take(ask(0)))
+    assert [path.suffix for path in folder.iterdir()] == [".fits"]
+    assert connected.look()[CCD, "UPLOAD_MODE"]["UPLOAD_CLIENT"] == "On"
+
+
+def test_amplifiers_of_an_instrument_file_are_cut_out_of_the_one_image(connected, tmp_path):
+    halves = tmp_path / "halves.yaml"
+    halves.write_text(SMALL.read_text().replace("[1:320,1:256]", "[1:160,1:256]").replace("names: [A]", "names: [L]").replace(
+        "      - {names: [L], extensions: [0]}\n",
+        "      - {names: [L], extensions: [0]}\n      - {names: [R], extensions: [0], columns: [1], raw: '[161:320,1:256]'}\n",
+    ))  # fmt: skip
+    with camera(connected.port, tmp_path, halves) as one, camera(connected.port, tmp_path) as whole:
+        (frame,) = one.take(flat(0))
+        (both,) = whole.take(flat(1))
+    left, right = (frame.raw(amplifier) for amplifier in frame.detector.amplifiers)
+    all_of_it = both.raw(both.detector.amplifiers[0])
+    # its flats are the same but for 0 to 9 adu in each of 16 pixels, and brighter in the middle than at the edge
+    assert np.abs(left.astype(float) - all_of_it[:, :160]).max() < 16 * 10
+    assert np.abs(right.astype(float) - all_of_it[:, 160:]).max() < 16 * 10
 
 
 def test_what_cannot_be_taken_is_said_before_the_first_exposure(connected, tmp_path):
