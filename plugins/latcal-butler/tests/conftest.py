@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from nights import Night, run_night
-from repositories import POSTGRES, TEMPLATE, TEMPLATES, make_template
+from repositories import POSTGRES, TEMPLATES, make_postgres_template, make_template
 from servers import PROGRAMS, Server, server
 
 
@@ -31,8 +31,7 @@ def postgres() -> Iterator[Server]:
             pytest.fail("LATCAL_REQUIRE_POSTGRES is set, and Debian's package postgresql is not installed")
         pytest.skip("Debian's package postgresql is not installed")
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name, server(Path(name)) as started:
-        started.run(f"CREATE DATABASE {TEMPLATE}")
-        started.run("CREATE EXTENSION btree_gist", TEMPLATE)
+        make_postgres_template(started)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(POSTGRES, os.pathsep.join(map(str, (started.folder, started.data, started.bin))))
             yield started

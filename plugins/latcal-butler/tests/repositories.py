@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -74,7 +75,31 @@ def on_postgres(folder: Path, **options: object) -> ButlerStore:
     if not config.exists():
         create_database(server, name)
         server.configuration(name, config)
-    return ButlerStore(ButlerOptions(repo=str(folder / "repo"), create=True, config=config, **options), samples.world(folder))
+    store = ButlerStore(ButlerOptions(repo=str(folder / "repo"), create=True, config=config, **options), samples.world(folder))
+    store.repository.make = partial(copy_registered, server)
+    return store
+
+
+def make_postgres_template(server: Server) -> None:
+    """Make a repository whose database others are copied from, with all its tables and the instrument."""
+    server.run(f"CREATE DATABASE {TEMPLATE}")
+    server.run("CREATE EXTENSION btree_gist", TEMPLATE)
+    config = server.configuration(TEMPLATE, server.folder / f"{TEMPLATE}.yaml")
+    options = ButlerOptions(repo=str(server.folder / "template"), create=True, config=config)
+    store = ButlerStore(options, samples.world(server.folder))
+    with store.repository.writing():
+        pass
+    store.repository.close()
+
+
+def copy_registered(server: Server, repo: str, config: Path | None) -> None:
+    """Copy the template's files, whose database has been copied already."""
+    assert config is not None
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(shutil.copytree(server.folder / "template", Path(folder) / "repo"))
+        settings = whole / "butler.yaml"
+        settings.write_text(settings.read_text(encoding="utf-8").replace(f"/{TEMPLATE}?", f"/{config.stem}?"), encoding="utf-8")
+        copy_template(whole, repo, None)
 
 
 def the_server() -> Server:
