@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 from latcal.formats import records
 from latcal.formats.keywords import OWN
-from latcal.formats.raw import FitsPixels, checksum, exposure_of, read_raw
+from latcal.formats.raw import checksum, exposure_of, read_raw
 from latcal.plugin import Detector, Exposure, Frame, StoreError, exposure_id
 from latcal.plugin.lookup import missing_frames, numbered
 
@@ -124,13 +124,13 @@ class Exposures:
         uri = butler.getURI(dataset)
         with LocalFile(uri) as path:
             try:
-                read_raw(path, frame.detector)
+                _, raw = read_raw(path, frame.detector)
             except StoreError as error:
                 what = str(error).replace(str(path), str(frame.path or path))
                 raise StoreError(f"exposure {frame.exposure.id}, detector {frame.detector.name}: {what}") from error
             total = checksum(path)
-            raw = FitsPixels(path) if uri.isLocal else frame.raw
-        return evolve(frame, path=path if uri.isLocal else None, checksum=total, raw=frame.raw if frame.path is None else raw)
+        kept = raw if uri.isLocal and frame.path is not None else frame.raw
+        return evolve(frame, path=path if uri.isLocal else None, checksum=total, raw=kept)
 
     def frames(self, butler: Butler, exposures: Sequence[int], detector: int) -> Iterator[Frame]:
         """Read back raw frames, in the order asked for.

@@ -39,6 +39,19 @@ def reference_of(butler: Butler, dataset: DatasetRef) -> ProductRef:
     )
 
 
+def in_pair_with(butler: Butler, dataset: DatasetRef, exposure: int) -> bool:
+    """Tell whether a product of another exposure belongs to this one too: the second of its pair.
+
+    Raises
+    ------
+    StoreError
+        As `reference_of` does.
+    """
+    with local_file(butler, dataset) as path:
+        facts = _read(path)[1]
+    return exposure in map(int, facts["provenance"]["exposures"])
+
+
 def local_file(butler: Butler, dataset: DatasetRef) -> LocalFile:
     """Give the file of a dataset, fetched if it is elsewhere: a context."""
     return LocalFile(butler.getURI(dataset))

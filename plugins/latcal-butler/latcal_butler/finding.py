@@ -12,13 +12,16 @@ from latcal.plugin import Certification, Exposure, ProductRef, Setup
 from latcal.plugin.lookup import run_of, suits, the_one_built, the_one_for
 
 from latcal_butler.certificates import Certificates, moment
-from latcal_butler.facts import reference_of
+from latcal_butler.facts import in_pair_with, reference_of
 from latcal_butler.lookups import Place, associations, places
 from latcal_butler.naming import is_ours, shelf
 from latcal_butler.shelves import Shelves
 
 if TYPE_CHECKING:
-    from lsst.daf.butler import Butler
+    from lsst.daf.butler import Butler, DatasetRef
+
+BEFORE = 8
+"""How many earlier products are looked through for that of a pair; our choice, pairs are taken one after the other."""
 
 
 @frozen
@@ -102,17 +105,38 @@ class Finding:
         return found
 
     def of_exposure(self, butler: Butler, kind: str, detector: int, exposure: int) -> ProductRef | None:
-        """Give the product of a kind that was put last for an exposure; None if there is none."""
+        """Give the product of a kind that was put last for an exposure; None if there is none.
+
+        The data id of what a pair makes has the first exposure; that of the second is looked for among the `BEFORE` before it.
+        """
         place = shelf(kind, Setup(), exposure=True)
         type_ = self.shelves.type_of(butler, place.name)
         if type_ is None:
             return None
-        data_id = self.shelves.data_id(butler, place, detector, exposure)
-        rows = butler.query_datasets(
-            type_, collections="*", find_first=False, data_id=data_id, order_by=f"-{place.name}.ingest_date", limit=1,
-            explain=False,
-        )  # fmt: skip
-        return reference_of(butler, rows[0]) if rows else None
+        whole = self.shelves.data_id(butler, place, detector, exposure)
+        data_id = {key: value for key, value in whole.items() if key != "exposure"}
+        newest = f"-{place.name}.ingest_date"
+
+        def query(where: str, number: int) -> Sequence[DatasetRef]:
+            found: Sequence[DatasetRef] = butler.query_datasets(
+                type_, collections="*", find_first=False, data_id=data_id, where=where, bind={"asked": exposure},
+                order_by=("-exposure", newest), limit=number, explain=False,
+            )  # fmt: skip
+            return found
+
+        mine = query("exposure = asked", 1)
+        if mine:
+            return reference_of(butler, mine[0])
+        pair = next((one for one in query("exposure < asked", BEFORE) if in_pair_with(butler, one, exposure)), None)
+        return None if pair is None else reference_of(butler, pair)
+
+    def built(self, butler: Butler, kind: str | None, collection: str) -> list[ProductRef]:
+        """Give all that a run built, if the collection is that of a run of latcal."""
+        runs = [spot.name for spot in places(butler, [collection]) if not spot.calibration] if run_of(collection) else []
+        data_id = {"instrument": self.shelves.repository.instrument_name(butler)}
+        types = (one for one in butler.registry.queryDatasetTypes("*") if runs and is_ours(one))
+        found = (reference_of(butler, one.ref) for type_ in types for one in associations(butler, type_, runs, data_id))
+        return [ref for ref in found if kind in (None, ref.kind)]
 
 
 def _together(name: str, spots: Iterator[Place]) -> Iterator[list[Place]]:
@@ -126,6 +150,5 @@ def _together(name: str, spots: Iterator[Place]) -> Iterator[list[Place]]:
 
 def _chosen(wanted: Wanted, valid: Sequence[Certification]) -> ProductRef | None:
     if wanted.exposure is not None:
-        one = the_one_for(wanted.exposure, valid)
-        return None if one is None else one.ref
+        return the_one_for(wanted.exposure, [one.ref for one in valid])
     return valid[0].ref if valid else None

@@ -22,7 +22,7 @@ from latcal.plugin import (
     World,
     stamp,
 )
-from latcal.plugin.lookup import missing_frames, not_found, not_of_exposure, order, plain
+from latcal.plugin.lookup import built, missing_frames, not_found, not_of_exposure, order, plain
 
 from latcal_butler.certificates import Certificates, dataset_of, span_of
 from latcal_butler.exposures import Exposures
@@ -188,8 +188,11 @@ class ButlerStore:
     def list(self, kind: str | None = None, collection: str | None = None) -> Iterator[Certification]:
         """Give what is certified, in the order of `latcal.plugin.lookup.order`."""
         with self.repository.reading() as butler:
-            found = [] if butler is None else self._certificates.all(butler, kind, collection)
-        return iter(sorted(found, key=order))
+            if butler is None:
+                return iter(())
+            found = self._certificates.all(butler, kind, collection)
+            mine = self._finding.built(butler, kind, collection or "")
+        return iter((*sorted(found, key=order), *built(mine, collection or "")))
 
     # -- room and reports ----------------------------------------------------------------------------------------
 
