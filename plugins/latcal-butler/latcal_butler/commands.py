@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import evolve, field, frozen
-
 from latcal.formats.plain import unstructure
 
 PIPELINES = Path(__file__).parent / "pipelines"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import frozen
-
 from latcal.formats import records
 from latcal.plugin import Provenance
 
