@@ -28,7 +28,7 @@ def test_a_bias_by_bps_and_parsl_has_the_pixels_that_the_native_engine_gives_it(
     done = subprocess.run(
         [bps, "submit", "-b", repo, "-i", "corner/raw/all", "-o", "u/me/bps", "-d", where, FILES / "cpBias.yaml"],
         cwd=tmp_path, capture_output=True, text=True, timeout=580, check=False,
-        env={**os.environ, "PATH": f"{bps.parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PATH": f"{bps.parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PWD": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert checksums(get(repo, "bias", "u/me/bps")) == checksums(get(repo, "bias", f"u/latcal/{report.run}"))
