@@ -69,24 +69,37 @@ class Image:
         ValueError
             If its bytes are not what the header says.
         """
+        pixels = self.rows(section[0])[:, section[1]]
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=not pixels.flags.owndata)
+
+    def rows(self, rows: slice) -> NDArray[Any]:
+        """Read whole rows, (n, nx), in the byte order of the file: a fresh array.
+
+        Raises
+        ------
+        StoreError, OSError, ValueError
+            As `read`.
+        """
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.begin)
             if zlib.crc32(file.read(self.data - self.begin)) != self.check:
                 raise StoreError(f"{self.path} has changed since it was opened")
             if self.dtype is not None:
-                numbers = self._plain(file, section)
+                numbers = self._plain(file, rows)
             elif self.tiles is not None:
-                numbers = self.tiles.decode(_bytes(file, self.end - self.data), section[0], self.shape)[:, section[1]]
+                numbers = self.tiles.decode(_bytes(file, self.end - self.data), rows, self.shape)
             else:
-                return self._by_astropy(file)[section]
+                return self._by_astropy(file)[rows]
         return _as_unsigned(numbers) if self.unsigned else numbers
 
-    def _plain(self, file: Any, section: Section) -> NDArray[Any]:
-        start, stop, _ = section[0].indices(self.shape[0])
-        kind, width = np.dtype(self.dtype), self.shape[1]
-        file.seek(self.data + start * width * kind.itemsize)
-        numbers = np.frombuffer(_bytes(file, max(stop - start, 0) * width * kind.itemsize), kind).reshape(-1, width)
-        return numbers[:, section[1]].astype(kind.newbyteorder("="))
+    def _plain(self, file: Any, rows: slice) -> NDArray[Any]:
+        start, stop, _ = rows.indices(self.shape[0])
+        numbers = np.empty((max(stop - start, 0), self.shape[1]), self.dtype)
+        file.seek(self.data + start * self.shape[1] * numbers.itemsize)
+        got = file.readinto(numbers.reshape(-1).view(np.uint8))
+        if got != numbers.nbytes:
+            raise ValueError(f"it ends {numbers.nbytes - got} bytes too early")
+        return numbers
 
     def _by_astropy(self, file: Any) -> NDArray[Any]:
         from astropy.io import fits
@@ -133,7 +146,9 @@ def _bytes(file: Any, count: int) -> bytearray:
 
 
 def _as_unsigned(numbers: NDArray[Any]) -> NDArray[Any]:
-    """Add half of the range: the highest bit turned."""
-    plain = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")
-    turned: NDArray[Any] = plain ^ plain.dtype.type(1 << (8 * numbers.dtype.itemsize - 1))
-    return turned
+    """Add half of the range to an array of our own: the highest bit turned, in whichever byte order."""
+    kind = numbers.dtype.str.replace("i", "u")
+    highest = np.array(1 << (8 * numbers.itemsize - 1), kind).view(f"u{numbers.itemsize}")
+    turned = numbers.view(f"u{numbers.itemsize}")
+    np.bitwise_xor(turned, highest, out=turned)
+    return turned.view(kind)
