@@ -108,8 +108,8 @@ def the_server() -> Server:
 
 
 def create_database(server: Server, name: str) -> None:
-    """Make a database that a Butler can use, if it is not there."""
-    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):
+    """Make a database that a Butler can use, if it is not there; of two processes that make it at once one is told of its name."""
+    with contextlib.suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
         server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
 
 

@@ -51,7 +51,9 @@ class Server:
 
     def configuration(self, database: str, path: Path) -> Path:
         """Write the Butler configuration that a repository in a database is made with."""
-        path.write_text(f"registry:\n  db: {self.url(database)}\n", encoding="utf-8")
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(f"registry:\n  db: {self.url(database)}\n", encoding="utf-8")
+        draft.replace(path)  # another process may look for it
         return path
 
     def start(self) -> None:
