@@ -55,7 +55,6 @@ class RawFormatter(FormatterV2):
 
     default_extension: ClassVar[str | None] = ".fits"
     supported_extensions: ClassVar[frozenset[str]] = frozenset({".fits", ".fits.fz", ".fits.gz", ".fit", ".fts"})
-    supported_write_parameters: ClassVar[frozenset[str]] = frozenset({"compress"})
     can_read_from_local_file: ClassVar[bool] = True
 
     def can_accept(self, in_memory_dataset: Any) -> bool:

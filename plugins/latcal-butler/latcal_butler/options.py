@@ -40,6 +40,3 @@ class ButlerOptions:
     user: str | None = option(
         None, help="Whose runs they are: u/<user>/<run>/... Left out, who is logged in.", validator=_is_user
     )
-    compress: bool | None = option(
-        None, help="Compress raw frames without loss; left out, those of one megapixel or more."
-    )
