@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from astropy.time import Time
@@ -162,8 +163,8 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def brittle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """Install the plugin, as it is when nothing is broken."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Registry, ModuleType]]:
+    """Install the plugin, as it is when nothing is broken; tests that run between these may install and remove their own."""
     folder = tmp_path_factory.mktemp("brittle")
     info = folder / "latcal_brittle-2.3.dist-info"
     info.mkdir()
@@ -173,8 +174,20 @@ def brittle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.delenv("BRITTLE", raising=False)
-        yield load_plugins()
-    del sys.modules[PLUGIN.stem]
+        yield load_plugins(), sys.modules[PLUGIN.stem]
+    sys.modules.pop(PLUGIN.stem, None)
+
+
+@pytest.fixture(scope="module")
+def brittle(installed: tuple[Registry, ModuleType]) -> Registry:
+    """Give what is installed then."""
+    return installed[0]
+
+
+@pytest.fixture(scope="module")
+def source(installed: tuple[Registry, ModuleType]) -> ModuleType:
+    """Give the module of the plugin."""
+    return installed[1]
 
 
 @pytest.fixture
@@ -185,13 +198,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def broken(brittle: Registry, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
+def broken(brittle: Registry, source: ModuleType, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
     """Break a function, do all that a night does, and see that nothing is left behind."""
-    module, before = sys.modules[PLUGIN.stem], threading.active_count()
+    before = threading.active_count()
 
     def do(name: str, how: str, *changes: str) -> Outcome:
         monkeypatch.setenv("BRITTLE", f"{name}={how}")
-        text = "latcal: 1\nprocedure: brittle\n" if name == "procedure.expand" else module.RECIPE
+        text = "latcal: 1\nprocedure: brittle\n" if name == "procedure.expand" else source.RECIPE
         when, heard = "load", []
         try:
             registry = load_plugins() if name.startswith("hook.") else brittle
@@ -210,7 +223,7 @@ def broken(brittle: Registry, scratch: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield do
     assert not [path for path in scratch.iterdir() if path.name.startswith("latcal-")]
     assert threading.active_count() <= before
-    assert module.Brittle.entered == []
+    assert source.Brittle.entered == []
 
 
 def check(place: Place, outcome: Outcome, words: str) -> None:
@@ -347,10 +360,10 @@ def test_one_of_latcals_own_errors_keeps_its_type_but_while_plugins_are_loaded(
 
 
 def test_a_camera_that_raises_when_it_is_told_to_abort_is_noted_and_the_run_ends(
-    brittle: Registry, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    brittle: Registry, source: ModuleType, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BRITTLE", "camera.abort=ValueError")
-    recipe = read(sys.modules[PLUGIN.stem].RECIPE, "night.yaml", brittle, settings=["sequences.biases.exposures=40 x 0 s"])
+    recipe = read(source.RECIPE, "night.yaml", brittle, settings=["sequences.biases.exposures=40 x 0 s"])
     stop, heard = threading.Event(), []
     for event in events(plan(recipe, brittle), brittle, stop=stop, now=lambda: AFTERNOON):
         heard.append(event)
@@ -363,9 +376,9 @@ def test_a_camera_that_raises_when_it_is_told_to_abort_is_noted_and_the_run_ends
 
 
 def test_a_preflight_alone_names_what_breaks_too(
-    brittle: Registry, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    brittle: Registry, source: ModuleType, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = plan(read(sys.modules[PLUGIN.stem].RECIPE, "night.yaml", brittle), brittle)
+    planned = plan(read(source.RECIPE, "night.yaml", brittle), brittle)
     monkeypatch.setenv("BRITTLE", "hook.latcal_preflight=ValueError")
     with pytest.raises(PluginError, match=f"^{SOURCE}: latcal_preflight {WAYS['ValueError']}$"):
         check_ready(planned, brittle)
@@ -448,9 +461,9 @@ def test_a_store_that_breaks_when_it_is_looked_into_is_named(
 
 @pytest.mark.parametrize("how", ["ValueError", "number"])
 def test_an_executor_that_breaks_when_a_plan_is_printed_is_named(
-    how: str, brittle: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, source: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "night.yaml").write_text(sys.modules[PLUGIN.stem].RECIPE)
+    (tmp_path / "night.yaml").write_text(source.RECIPE)
     monkeypatch.setenv("BRITTLE", f"executor.describe={how}")
     done = CliRunner().invoke(main, ["plan", str(tmp_path / "night.yaml")], catch_exceptions=False)
     words = WAYS.get(how, "gave 42, which is not a text")
@@ -470,12 +483,12 @@ def test_a_store_that_an_embedder_opened_is_looked_at_too(
 
 
 @pytest.fixture
-def shell(brittle: Registry, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def shell(source: ModuleType, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command as an operator does."""
-    (tmp_path / "night.yaml").write_text(sys.modules[PLUGIN.stem].RECIPE)
+    (tmp_path / "night.yaml").write_text(source.RECIPE)
 
     def run(arguments: str, brittle: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join(filter(None, (str(Path(sys.modules[PLUGIN.stem].__file__).parent), *sys.path)))
+        path = os.pathsep.join(filter(None, (str(Path(str(source.__file__)).parent), *sys.path)))
         environment = {**os.environ, "PYTHONPATH": path, "BRITTLE": brittle}
         command = [sys.executable, "-c", "from latcal.cli import main; main()", *shlex.split(arguments)]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -87,7 +87,12 @@ def teach(repo: str) -> bool:
 
 
 def configuration_place(repo: str) -> ResourcePath:
-    """Give where the configuration of a repository is."""
+    """Give where the configuration of a repository is; a site's name for one counts (``DAF_BUTLER_REPOSITORY_INDEX``).
+
+    A Butler that is given a folder looks whether it is one, and then for the file in it: what another process makes
+    between the two would be an error.
+    """
+    repo = str(Butler.get_repo_uri(repo, return_label=True))
     place = ResourcePath(repo, forceAbsolute=True)
     if place.getExtension() in {".yaml", ".json"}:
         return place

@@ -102,8 +102,10 @@ class Repository:
     def _opened(self, *, writeable: bool) -> Any:
         from lsst.daf.butler import Butler
 
+        from latcal_butler.making import configuration_place
+
         try:
-            return Butler.from_config(self.options.repo, writeable=writeable)
+            return Butler.from_config(configuration_place(self.options.repo), writeable=writeable)
         except FileNotFoundError as error:
             if self.options.create:
                 return None
