@@ -15,6 +15,9 @@ from latcal_dask.options import DaskOptions
 from latcal_dask.workers import Workers, setting_of
 from latcal_dask.workplace import do
 
+TOGETHER = 8
+"""Most amplifiers that are one task; our choice, as of latcal's own processes: to hand a small one over costs as much as to do it."""
+
 
 def _for_tasks(executor: AmplifierExecutor) -> Workers:
     return Workers(executor.options, executor.world, new_name(executor.world))
@@ -58,7 +61,7 @@ class AmplifierExecutor:
 
     def map(self, task: Task, items: Iterable[Any]) -> Iterator[Any]:
         """Give the results in the order of the items, as `Workers.map` does."""
-        return self.workers.map(task, items)
+        return self.workers.map(task, items, together=TOGETHER)
 
     def describe(self, step: Step) -> str:  # noqa: ARG002 - the protocol's
         """Say where it is done."""
@@ -116,7 +119,7 @@ class DetectorExecutor:
         """Have an order done, detector by detector; each by the worker that has its prepared frames, if it can."""
         assert self.world.plan is not None
         items = list(errands(order, self.world.plan, self.workers.name))
-        results = self.workers.map(Task(do, "latcal-dask"), items, self._at)
+        results = self.workers.map(Task(do, "latcal-dask"), items, near=self._at)
         for errand, done in zip(items, results, strict=True):
             self._near[errand.detector] = done.worker
             self._tables.update({ref.id: product for ref, product in done.products})

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from attrs import define, field, frozen
 from distributed import Client, Future, KilledWorker, LocalCluster
 from latcal.plugin import AmplifierInputs, BuildError, Task, World
 from latcal.plugin.carrying import packed, results_of
-from latcal.plugin.ordered import go_on, map_ordered, processors
+from latcal.plugin.ordered import go_on, processors
 
 from latcal_dask.options import DaskOptions
 from latcal_dask.workplace import Setting, Workplace, perform
 
 POLL_S = 0.2
 """How often it is looked whether the run is to end, and whether there still are workers [s]; our choice."""
-MOST_AHEAD = 256
-"""Most tasks handed over at once: more than detectors of any camera, and little memory, since they are names."""
+MOST_AHEAD = 255
+"""Most tasks handed over at once; our choice: more than detectors of any camera, and little memory, since they are names."""
+FETCHED = 16
+"""Most results fetched at once; our choice: to fetch one takes as long as to hand it over, and of pixels 16 are memory enough."""
 
 
 @define(eq=False)
@@ -130,11 +133,15 @@ class Workers:
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
-    def map(self, task: Task, items: Iterable[Any], near: Callable[[Any], str] = lambda _: "") -> Iterator[Any]:
+    def map(
+        self, task: Task, items: Iterable[Any], *, together: int = 1, near: Callable[[Any], str] = lambda _: ""
+    ) -> Iterator[Any]:
         """Give the results in the order of the items; the first that raises, raises here.
 
         Parameters
         ----------
+        together : int
+            Most items that are one task of Dask, where there are so many that every thread has several tasks.
         near : callable
             Address of the worker that should do an item, if it is there and has nothing better to do; or an empty text.
 
@@ -145,61 +152,79 @@ class Workers:
         PluginError
             If the task, an item or a result cannot be carried between processes.
         """
-        ahead = min(max(4 * self.threads, 8), MOST_AHEAD)
-        submit = cast("Any", partial(self._submit, task, near))
-        for outcome in map_ordered(submit, items, ahead=ahead, stop=self.world.stop):
-            yield from results_of(outcome)
+        ahead, waiting = min(max(4 * self.threads, 8), MOST_AHEAD // together), deque[_Pending]()
+        try:
+            for some in _some(iter(items), 4 * self.threads, together):
+                go_on(self.world.stop)
+                waiting.append(self._submit(task, some, near(some[0])))
+                if len(waiting) > ahead:
+                    yield from self._first(waiting)
+            while waiting:
+                yield from self._first(waiting)
+        finally:
+            if self.client.status == "running":  # otherwise there is nothing left to cancel
+                self.client.cancel([one.future for one in waiting], reason="not needed any more")
 
-    def _submit(self, task: Task, near: Callable[[Any], str], item: Any) -> _Pending:
-        at = near(item)
+    def _submit(self, task: Task, items: tuple[Any, ...], at: str) -> _Pending:
         future = self.client.submit(
             perform,
-            packed(task, (item,)),
+            packed(task, items),
             self.name,
             pure=False,
             workers=[at] if at else None,
             allow_other_workers=bool(at),
         )
-        return _Pending(self, future, f"{task.distribution}: {_called(item)}")
+        return _Pending(future, f"{task.distribution}: {_called(items)}")
 
-    def outcome(self, future: Future[bytes], what: str) -> bytes:
+    def _first(self, waiting: deque[_Pending]) -> Iterator[Any]:
+        """Wait for the first that waits; give its results, and with them those of the next ones that are done."""
+        self._await(waiting[0])
+        done = list(itertools.takewhile(lambda one: one.future.status == "finished", itertools.islice(waiting, FETCHED)))
+        outcomes = self.asked(partial(self.client.gather, [one.future for one in done]))
+        for outcome in outcomes:
+            waiting.popleft()
+            yield from results_of(outcome)
+
+    def _await(self, one: _Pending) -> None:
         """Wait for a task, as long as the run goes on and somebody is there to do it."""
         alone = 0.0
-        while True:
+        while one.future.status != "finished":
             go_on(self.world.stop)
             try:
-                return bytes(future.result(timeout=POLL_S))
+                error = one.future.exception(timeout=POLL_S)
             except TimeoutError:
                 alone = 0.0 if self.asked(self.client.nthreads) else alone or time.monotonic()
-            except KilledWorker as error:
-                raise BuildError(_killed(what, error)) from error
-            except CancelledError as error:
-                raise BuildError(f"{what}: the Dask scheduler {self.address} gave it up: {_line(error)}") from error
-            if alone and time.monotonic() - alone > self.options.connect_s:
-                limit = f"'connect: {self.options.connect_s:g} s'"
-                raise BuildError(f"{what}: the Dask scheduler {self.address} has had no worker for {limit} (start workers)")
+                if alone and time.monotonic() - alone > self.options.connect_s:
+                    limit = f"'connect: {self.options.connect_s:g} s'"
+                    what = f"the Dask scheduler {self.address} has had no worker for {limit}"
+                    raise BuildError(f"{one.what}: {what} (start workers)") from None
+                continue
+            if isinstance(error, KilledWorker):
+                raise BuildError(_killed(one.what, error)) from error
+            if error is not None or one.future.cancelled():
+                raise BuildError(f"{one.what}: Dask gave it up: {_line(error) if error else 'cancelled'}") from error
 
 
 @frozen(eq=False)
 class _Pending:
-    """A task that was handed over, as `map_ordered` wants it."""
+    """A task that was handed over, and what messages call it."""
 
-    workers: Workers
     future: Future[bytes]
     what: str
 
-    def result(self) -> bytes:
-        return self.workers.outcome(self.future, self.what)
 
-    def cancel(self) -> None:
-        self.future.cancel(reason="not needed any more")
+def _some(items: Iterator[Any], tasks: int, most: int) -> Iterator[tuple[Any, ...]]:
+    """Cut items so that there are at least so many tasks; no more are taken from their source than that needs."""
+    first = tuple(itertools.islice(items, tasks * most))
+    size, rest = max(len(first) // tasks, 1), itertools.chain(first, items)
+    while some := tuple(itertools.islice(rest, size)):
+        yield some
 
 
-def _called(item: Any) -> str:
-    """Give what messages call an item."""
-    if isinstance(item, AmplifierInputs):
-        return f"{item.detector.name} {item.amplifier.name}"
-    return str(item)
+def _called(items: tuple[Any, ...]) -> str:
+    """Give what messages call the items of a task."""
+    names = [f"{one.detector.name} {one.amplifier.name}" if isinstance(one, AmplifierInputs) else str(one) for one in items]
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def _killed(what: str, error: KilledWorker) -> str:
