@@ -14,6 +14,7 @@ from pathlib import Path
 from astropy.time import Time
 from latcal.plugin import BuildError, LatcalError, NotReady, Plan, Problem, World
 
+from latcal_dask import DETECTORS
 from latcal_dask.workers import Workers, setting_of
 from latcal_dask.workplace import look, readable
 
@@ -29,7 +30,7 @@ def faults(plan: Plan) -> Iterator[Problem]:
     """Ask a scheduler and its workers whether they can do what is planned, and let them go."""
     with tempfile.TemporaryDirectory(prefix="latcal-") as folder:
         world = World(plan.instrument, lambda: Time.now().tai, "preflight", threading.Event(), Path(folder), plan=plan)
-        workers = Workers(plan.executor.options, world, new_name(world), setting_of(world))
+        workers = Workers(plan.executor.options, world, new_name(world), setting_of(world, store=plan.executor.use == DETECTORS))
         try:
             enter(workers, plan, lambda: unfit(plan, workers))
         except NotReady as refused:

@@ -20,12 +20,13 @@ TOGETHER = 8
 
 
 def _for_tasks(executor: AmplifierExecutor) -> Workers:
-    return Workers(executor.options, executor.world, new_name(executor.world))
+    world = executor.world
+    return Workers(executor.options, world, new_name(world), setting_of(world, store=False))
 
 
 def _for_errands(executor: DetectorExecutor) -> Workers:
     world = executor.world
-    return Workers(executor.options, world, new_name(world), setting_of(world) if world.plan is not None else None)
+    return Workers(executor.options, world, new_name(world), setting_of(world, store=True))
 
 
 @define(eq=False)

@@ -72,8 +72,9 @@ class Workers:
             n_workers=self.options.workers or processors(),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",  # any port: that of a dashboard may be taken, which would be a warning
             local_directory=str(folder),
+            preload=["latcal_dask.interrupts"],
             silence_logs=50,  # what a killed worker means is said by the run
         )
 
@@ -239,9 +240,16 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def setting_of(world: World) -> Setting:
-    """Give what the tasks of a run have in common."""
-    assert world.plan is not None
-    assert world.instrument is not None
-    store = world.plan.recipe.store
-    return Setting(world.run, world.instrument, store.use, store.options, dict(world.plan.versions), Path.cwd())
+def setting_of(world: World, *, store: bool) -> Setting | None:
+    """Give what the tasks of a run have in common; None where there is no run.
+
+    Parameters
+    ----------
+    store : bool
+        Whether workers read and write the store.
+    """
+    if world.plan is None or world.instrument is None:
+        return None
+    use, versions = world.plan.recipe.store, dict(world.plan.versions)
+    name, options = (use.use, use.options) if store else ("", None)
+    return Setting(world.run, world.instrument, name, options, versions, Path.cwd())

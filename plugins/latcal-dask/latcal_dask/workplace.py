@@ -18,7 +18,7 @@ from astropy.time import Time
 from attrs import define, evolve, field, fields, frozen
 from distributed import Reschedule, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
-from latcal.plugin import AmplifierFrame, BuildError, Instrument, Store, World
+from latcal.plugin import AmplifierFrame, BuildError, Instrument, World
 from latcal.plugin.carrying import outcome_of
 from latcal.plugin.ordered import go_on
 from latcal.plugin.registry import Registry
@@ -35,6 +35,8 @@ class Setting:
 
     Parameters
     ----------
+    store : str
+        Empty where workers have no business with it.
     versions : mapping of str to str
         By distribution, of who runs the recipe: `Plan.versions`.
     folder : Path
@@ -55,7 +57,7 @@ class Site:
 
     setting: Setting
     registry: Registry
-    store: Store
+    store: Any
 
 
 @define(eq=False, slots=False)
@@ -127,11 +129,12 @@ class Workplace(WorkerPlugin):
 
 def _open(setting: Setting, stop: threading.Event, folder: Path, stack: ExitStack) -> Site:
     registry = latcal.load_plugins(without=_left_out(setting.versions))
+    if not setting.store:
+        return Site(setting, registry, None)
     named = registry.named("store", setting.store)
     options = _absolute(setting.store_options, named.declaration.place, setting.folder)
     world = World(setting.instrument, lambda: Time.now().tai, setting.run, stop, folder)
-    store: Any = stack.enter_context(registry.open(named, options, world))
-    return Site(setting, registry, store)
+    return Site(setting, registry, stack.enter_context(registry.open(named, options, world)))
 
 
 def _left_out(versions: Mapping[str, str]) -> set[str]:
@@ -180,7 +183,7 @@ async def look(name: str, kinds: tuple[str, ...], report: tuple[str, str] | None
 def _looked(place: Any, kinds: tuple[str, ...], report: tuple[str, str] | None) -> dict[str, str]:
     site = place.site
     declared = [site.registry.named("calibration", kind) for kind in kinds]
-    declared.append(site.registry.named("store", site.setting.store))
+    declared += [site.registry.named("store", site.setting.store)] if site.setting.store else []
     if report is not None and site.store.read_report(site.setting.run, report[0]) != report[1]:
         raise BuildError(f"the store has another report {report[0]} (let all workers see the same store)")
     known = site.registry.versions

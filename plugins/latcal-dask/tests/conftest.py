@@ -19,7 +19,7 @@ def registry() -> Registry:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     folder = str(tmp_path_factory.mktemp("dask"))
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=folder, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", local_directory=folder, silence_logs=50
     ) as opened:
         yield opened
 
