@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import latcal
+import psutil
 from attrs import fields
 from click.testing import CliRunner
 from latcal.cli import main
@@ -78,8 +79,6 @@ def test_an_interrupt_ends_the_run_and_every_worker_of_this_computer(tmp_path: P
         time.sleep(0.05)
 
 
-def processes(group: int) -> list[str]:
+def processes(group: int) -> list[int]:
     """Give what still runs of a group of processes."""
-    listed = subprocess.run(["ps", "-e", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
-    return [row[2] for row in rows if int(row[0]) == group and row[1][0] != "Z"]
+    return [one.pid for one in psutil.process_iter() if os.getpgid(one.pid) == group and one.status() != psutil.STATUS_ZOMBIE]
