@@ -223,6 +223,23 @@ def timed(workers, detectors, folder, registry, exposures, args, kill=False):
         return {**told, "build": build, "verify": verify}, digests
 
 
+def stored(folder, registry, exposures, instrument):
+    """Give what a raw frame and a product take in the store [byte], and how long it takes to enter a raw frame that is a file [s]."""
+    import latcal
+
+    detector, times = instrument.detectors[0], []
+    with tempfile.TemporaryDirectory(dir=folder) as other, ExitStack() as stack:
+        here, there = (
+            stack.enter_context(latcal.open_store("folder", registry, root=str(root), instrument=instrument)) for root in (folder / "store", other)
+        )
+        for frame in here.frames([one.id for one in exposures], detector.id):
+            began = time.process_time()
+            there.ingest(frame)
+            times.append(time.process_time() - began)
+    product = next((folder / "store" / "products").glob("scale-*/bias_0_*.fits"))
+    return {"raw_bytes": frame.path.stat().st_size, "product_bytes": product.stat().st_size, "ingest": statistics.median(times)}
+
+
 def watch(crew, count):
     """Count how often tasks are done, in the scheduler of this process."""
     from distributed.diagnostics.plugin import SchedulerPlugin
@@ -292,18 +309,20 @@ def main():
             killed, digests = timed(2, args.kill, folder, registry, exposures, args, kill=True)
             assert digests == true, "products differ"
             killed["undisturbed"] = whole
+        size = stored(folder, registry, exposures, planned(folder, registry, args, max(args.counts), 1).instrument)
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     print(f"{about['processors']} processors ({about['model']}), {about['memory_GB']} GB, Python {about['python']}, {versions}; "
           f"load {about['load_before']:.1f} before, {os.getloadavg()[0]:.1f} after\n")  # fmt: skip
     print(f"{args.frames} biases, 16 amplifiers of {args.columns} x {args.rows} pixels\n")
     print(table(found))
+    print(f"\na raw frame {size['raw_bytes'] / 1e6:.1f} MB, entered in {size['ingest']:.2f} s; a product {size['product_bytes'] / 1e6:.1f} MB")
     if killed:
         tasks, whole = 2 * args.kill, killed["undisturbed"]
         print(f"\nOne of 2 workers killed in the Build of {args.kill} detectors: {killed['done']} tasks done for {tasks} results; "
               f"{killed['build'] + killed['verify']:.1f} s, undisturbed {whole['build'] + whole['verify']:.1f} s; same products")  # fmt: skip
     if args.json:
         runs = [figures for several in found.values() for figures in several]
-        args.json.write_text(json.dumps({"machine": about, "runs": runs, "killed": killed}, indent=2), encoding="utf-8")
+        args.json.write_text(json.dumps({"machine": about, "frames": args.frames, "size": size, "runs": runs, "killed": killed}, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":
