@@ -91,12 +91,12 @@ class Tiles:
         kind = ">i8" if self.wide else ">i4"
         places = np.frombuffer(data, kind, 2 * self.count).reshape(-1, 2)[first:last].astype(np.int64).tolist()
         pixels = np.empty((min(last * self.rows, shape[0]) - first * self.rows, shape[1]), self.kind)
-        heap, outs = memoryview(data)[self.heap :], self._outs(pixels)
-        for tile, ((length, offset), out) in enumerate(zip(places, outs, strict=True)):
-            if offset + length > len(heap):
+        for tile, ((length, offset), out) in enumerate(zip(places, self._outs(pixels), strict=True)):
+            begin = self.heap + offset
+            if begin + length > len(data):
                 raise ValueError(f"its tile {first + tile + 1} is damaged: it ends after the data")
             try:
-                rcomp_decode(heap[offset : offset + length], shape=out.shape, dtype=out.dtype, nblock=self.block, out=out)
+                rcomp_decode(data[begin : begin + length], shape=out.shape, dtype=out.dtype, nblock=self.block, out=out)
             except RcompError as error:
                 raise ValueError(f"its tile {first + tile + 1} is damaged: {error}") from error
         return pixels[start - first * self.rows : stop - first * self.rows]
