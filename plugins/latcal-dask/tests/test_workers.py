@@ -102,13 +102,15 @@ def test_what_travels_are_names_and_no_pixels(
         if isinstance(event, StepStarted | StepEnded) and not isinstance(plan.steps[event.step], Take):
             counts[f"{type(event).__name__} {event.step}"] = counts["messages"]
 
-    plan = planned(registry, tmp_path, on(address), *BIASES)
+    monkeypatch.chdir(tmp_path)  # workers are in another folder, and find the store all the same
+    plan = planned(registry, tmp_path, on(address), *BIASES, "store.root=./store")
     monkeypatch.setattr(TCP, "write", counting)
     with Client(cluster) as client:
         before = sum(client.run(sent).values())
         report = run(plan, registry, hear)
         data = sum(client.run(sent).values()) - before
     assert report.stages[0].built
+    assert len(list((tmp_path / "store" / "products").rglob("bias_*.fits"))) == 2
     build, verify = (step.id for step in plan.steps[7:9])
     per_detector = (counts[f"StepEnded {verify}"] - counts[f"StepStarted {build}"] + data) / 2
     assert per_detector < 40_000  # a frame of a detector has 4 x 2 x 80 x 200 = 128,000 bytes of pixels, and there are six
