@@ -236,8 +236,10 @@ class HardwareSuite:
         wanted = run.wanted
         met = [event for event in night.of(Ingested) if event.step in wanted]
         assert len(met) == len(wanted)
+        zero = {name: level for event in night.of(Ingested) if event.step in run.zeros for name, level in event.levels.items()}
         for event in met:
-            for level in event.levels.values():
+            for name, shown in event.levels.items():
+                level = shown - zero.get(name, 0.0)
                 assert abs(level / wanted[event.step] - 1) < LEVEL, f"{level:.0f} electron, not {wanted[event.step]:.0f}"
         assert self.hardware(tmp_path) == before
 

@@ -157,6 +157,11 @@ class Rehearsal:
             if isinstance(step, Take) and step.level is not None and not step.probe
         }
 
+    @property
+    def zeros(self) -> frozenset[int]:
+        """Steps without light from which levels are counted: of a sensor without overscan."""
+        return frozenset(step.id for step in planned(self.text, self.registry).steps if isinstance(step, Take) and step.zero)
+
     def night(self, until: Callable[[Event], bool] = lambda _: False) -> Night:
         """Run it, to its end or until an event after which it is told to stop."""
         return run_night(self.text, self.registry, until=until)
