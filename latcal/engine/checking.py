@@ -70,7 +70,8 @@ def _sequence(
         filters, whose = camera.filters, f"the camera {recipe.camera.use!r}"
     for key, known, of in (("filter", filters, whose), ("grating", instrument.gratings, instrument.name)):
         value = getattr(sequence, key)
-        if value is not None and value not in known:
+        by_slot = key == "filter" and camera is not None and camera.slots and str(value).isdecimal()
+        if value is not None and value not in known and not by_slot:
             what = f"{value!r} is not a {key} of {of}"
             yield _at(recipe, "sequences", sequence.name, key, what=what, hint=_among(value, known))
     path = ("sequences", sequence.name, "exposures")

@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from latcal.engine.answers import Answer, Caller
+from latcal.engine.asking import DARK_S
 from latcal.errors import CameraError, NotReady
 from latcal.model.events import Ingested, Solved, StepStarted
 from latcal.plugin import RETRIED, Camera, CameraDescription, ExposureRequest, Gate, Instrument
@@ -205,13 +206,15 @@ class HardwareSuite:
         assert self.hardware(tmp_path) == before
 
     def test_a_run_that_is_left_at_once_leaves_hardware_as_it_was_found(self, tmp_path: Path) -> None:
-        """As by the second Ctrl-C: only the camera is waited for."""
+        """As by the second Ctrl-C: only the camera is waited for, or, if it can `darken`, its lamp."""
         asked = self.long_request()
         if asked is None:
             pytest.skip("long_request gives None")
         before, run = self.hardware(tmp_path), self._rehearsal(tmp_path, [asked])
-        safe = run.left(UNDER_WAY_S)
-        assert safe, f"the camera was not closed within {self.abort_s:g} s"
+        safe, took_s = run.left(UNDER_WAY_S)
+        darkens = callable(getattr(self.open(tmp_path), "darken", None))
+        assert safe, "the lamp is not off" if darkens else f"the camera was not closed within {self.abort_s:g} s"
+        assert took_s < (DARK_S if darkens else self.abort_s) + UNDER_WAY_S
         assert run.closed == 1
         assert self.hardware(tmp_path) == before
 

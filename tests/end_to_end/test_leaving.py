@@ -165,7 +165,7 @@ def test_a_second_signal_leaves_a_camera_that_hangs_after_its_time_and_says_so(t
         _, err = running.communicate(timeout=60)
         assert 1.0 < time.monotonic() - began < AT_ONCE_S
     assert running.returncode == 130
-    assert err.splitlines()[-1] == "left: the camera did not close in time (see that its hardware is safe)"
+    assert err.splitlines()[-1] == "left: the camera was not made safe in time (see that its hardware is)"
 
 
 def test_a_third_signal_waits_for_nothing(tmp_path: Path) -> None:
