@@ -15,12 +15,12 @@ class Meddler:
     ends in the middle of four characters), ``small`` (less than the size that is said), ``swallow`` (it never comes),
     ``junk`` (the file is not FITS), ``drop`` (the connection ends in the middle of it), ``packed`` (said to be
     compressed), ``late`` (it comes when the next exposure has begun), ``deaf`` (from then on nothing is passed on, and the
-    connection stands). `struck` has those that were done.
+    connection stands). `struck` has those that were done, `said` all else that the client was told.
     """
 
     def __init__(self, port):
         self.to, self.spoil, self.links, self.struck = port, [], [], []
-        self.late, self.deaf = b"", set()
+        self.late, self.deaf, self.said = b"", set(), b""
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -101,6 +101,7 @@ class Meddler:
     def _send(self, text, target):
         """Pass on what is no frame; and, when the next exposure has begun, one that is late."""
         target.sendall(text)
+        self.said += text
         begun = re.search(rb'name="CCD_EXPOSURE" state="Busy"', text)
         if self.late and begun:
             frame, self.late = self.late, b""

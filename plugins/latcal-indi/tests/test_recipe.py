@@ -65,6 +65,7 @@ def test_flats_without_noise_are_refused_since_light_comes_with_noise(night):
     """The simulator's flats are numbers without shot noise: no gain follows from them, and no flat of any sensor is such."""
     refused = [(kind, {one.rule for one in verdict.findings}) for kind, verdict in verdicts(night) if not verdict.accepted]
     assert [kind for kind, _ in refused] == ["flat", "flat", "gain"]
+    assert not any(verdict.remedy for kind, verdict in verdicts(night) if kind == "flat"), "more frames have no more noise"
     assert all("noise" in rules for kind, rules in refused if kind == "flat")
     assert "gain_from_flat_pair" in refused[2][1]
     assert any("not above that of its noise" in event.what for event in night[0] if isinstance(event, Noted))
