@@ -15,6 +15,7 @@ from meddling import Meddler
 from servers import CCD, DOME, MOUNT, PANEL, SECOND, WHEEL, Server, hardware
 
 import latcal_indi
+from latcal_indi import darkness
 from latcal_indi.options import ClosedGate, Gates, LampGate, ParkedGate, TemperatureGate
 
 
@@ -63,6 +64,15 @@ def test_the_lamp_goes_out_after_the_last_flat_of_a_plan_and_stays_lit_before(co
         for index, lit in ((0, "On"), (1, "Off")):
             list(one.take(flat(index)))
             connected.wait_until(lambda lit=lit: connected.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == lit)
+
+
+def test_the_lamp_goes_out_by_itself_if_no_exposure_is_asked_for(connected, tmp_path, monkeypatch):
+    monkeypatch.setattr(darkness, "LINGER_S", 0.3)
+    with camera(connected.port, tmp_path) as one:
+        for index in (0, 1):
+            (frame,) = one.take(flat(index))
+            assert mean(frame) > 10_000
+            connected.wait_until(lambda: connected.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == "Off")
 
 
 def test_the_lamp_is_off_at_the_end_even_if_it_was_found_lit(fresh, tmp_path):
