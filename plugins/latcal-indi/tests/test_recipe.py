@@ -9,6 +9,9 @@ from servers import CCD, MOUNT, PANEL, WHEEL, Server, hardware
 import latcal_indi
 
 
+pytestmark = pytest.mark.xdist_group("one night")  # of several workers only one has it
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     """Run it once: events, folder, and how the hardware stood before and after."""
