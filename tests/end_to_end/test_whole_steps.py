@@ -153,6 +153,7 @@ ONE = "\n".join(line for line in RECIPE.splitlines() if not any(word in line for
         (lambda _: [], "build of the executor gave no bias of detector 0"),
         (lambda refs: [evolve(refs[0], kind="dark")], "build of the executor gave no bias of detector 0"),
         (lambda refs: [*refs, evolve(refs[0], detector=7)], "which was not ordered"),
+        (lambda refs: [*refs, refs[0]], "build of the executor gave bias of detector 0 "),
         (lambda refs: refs[0], "which is not a list of ProductRef"),
     ],
 )

@@ -179,8 +179,12 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
 def residual(inputs: AmplifierInputs) -> Part:
     """Give one frame, bias and dark subtracted, divided by the flat [electron]."""
     (frame,) = inputs.frames
-    flattened = correct.divide(_signal(inputs, frame), inputs.need("flat").reader)
-    return combining.image_part(flattened(combining.WHOLE), "electron")
+    signal = _signal(inputs, frame)
+    variance = frame.frame_noise**2 + residuals.photon_variance(np.maximum(signal(combining.WHOLE), 0.0))
+    flat = inputs.need("flat").reader
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = variance / np.square(flat(combining.WHOLE))
+    return combining.residual_part(inputs, correct.divide(signal, flat)(combining.WHOLE), spread)
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:

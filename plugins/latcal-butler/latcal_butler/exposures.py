@@ -42,7 +42,6 @@ class Exposures:
         StoreError
             If the day has no more.
         """
-        from lsst.daf.butler.registry import ConflictingDefinitionError
         from sqlalchemy.exc import IntegrityError
 
         from latcal_butler.dimensions import reserve_groups
@@ -51,8 +50,8 @@ class Exposures:
         for _ in range(_ATTEMPTS):
             ids = numbered(number, self._used(butler, name, number), n)
             try:
-                reserve_groups(butler.registry, name, ids)
-            except (ConflictingDefinitionError, IntegrityError):  # another process was faster
+                reserve_groups(butler.registry, name, ids, self.repository.rollover_h)
+            except IntegrityError:  # another process was faster
                 continue
             return ids
         raise StoreError(f"{self.repository.name}: others reserved exposures of {number} all the time (try again)")
@@ -78,7 +77,7 @@ class Exposures:
         Raises
         ------
         StoreError
-            If it is there already, or is a file that cannot be read.
+            If it is there already, is a file that cannot be read, or others entered its exposure as another.
         """
         from latcal_butler.dimensions import register_exposure
 
@@ -92,7 +91,7 @@ class Exposures:
             raise StoreError(f"exposure {exposure.id} of detector {frame.detector.id} is in the store already ({run})")
         with butler.transaction():
             if not butler.query_datasets(facts, collections=run, data_id=ids, explain=False):
-                register_exposure(butler.registry, name, exposure)
+                register_exposure(butler.registry, name, exposure, self.repository.rollover_h)
                 butler.put(records.to_plain(exposure), facts, ids, run=run)
             dataset = self._enter(butler, frame, raw, {**ids, "detector": frame.detector.id}, run)
             return self._kept(butler, frame, dataset)

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import latcal
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from latcal.cli import main as latcal_main
 from latcal.plugin import StoreError
@@ -59,6 +60,14 @@ def test_a_repository_that_others_made_learns_what_latcal_needs(tmp_path: Path) 
     assert init(repo).output.startswith(f"{repo}: added latcal's datasets to its configuration\n")
     with opened(tmp_path) as store:
         store.certify([store.put(samples.product(), "run-1")], "calib", NIGHT)
+    configuration = Path(repo, "butler.yaml")
+    whole = configuration.read_text(encoding="utf-8")
+    configuration.write_text(re.sub(r"^ *LatcalFile: .*FileFormatter\n", "", whole, flags=re.MULTILINE), encoding="utf-8")
+    with pytest.raises(StoreError, match="does not know latcal's datasets"), opened(tmp_path):
+        pass
+    assert "added latcal's datasets" in init(repo).output
+    assert yaml.safe_load(configuration.read_text(encoding="utf-8")) == yaml.safe_load(whole)
+    assert not list(Path(repo).glob("latcal_*"))  # it was written beside, and moved to its place
 
 
 def test_a_bias_of_the_rubin_stack_keeps_its_name(tmp_path: Path) -> None:
@@ -100,6 +109,10 @@ def test_a_repository_is_recognised_where_a_procedure_names_a_place(tmp_path: Pa
     store = latcal.read(text, "day.yaml", registry).store
     assert (store.use, store.options.repo) == ("butler", str(tmp_path / "repo"))
     assert latcal.read(text.replace("/repo'", "/other'"), "day.yaml", registry).store.use == "folder"
+    named = text.replace("/repo'", "/repo/butler.yaml'")
+    assert latcal.read(named, "day.yaml", registry).store.use == "folder"  # nothing in it says that it is one
+    (tmp_path / "repo" / "butler.yaml").write_text("registry:\n  db: sqlite:///gen3.sqlite3\n")
+    assert latcal.read(named, "day.yaml", registry).store.use == "butler"
 
 
 def test_the_readme_lists_every_option() -> None:

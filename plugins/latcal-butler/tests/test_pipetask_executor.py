@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import stat
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import latcal
 import pytest
-from corners import CORNER, WAIVED, by_sequence, checksums, get, recipe, run
-from latcal.plugin import NotReady, Plan, Status
+from attrs import evolve
+from corners import WAIVED, by_sequence, checksums, get, recipe, run
+from latcal.plugin import BuildError, NotReady, Plan, Status
+from latcal.testing import samples
+from lsst.daf.butler import DatasetType
+from repositories import copied
 
 from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
-from latcal_butler.executor import failure
+from latcal_butler.executor import PipetaskExecutor, PipetaskOptions
+from latcal_butler.outcomes import failure, outputs
+from latcal_butler.processes import Processes
 
 ONE = """
   - {make: bias, frames: [biases], options: {clip: 4.5}, keep: [residuals], rules: {noise: abs(noise - frame_noise) <= 9 * frame_noise}}
@@ -117,6 +125,7 @@ def test_a_plan_shows_the_command_line_of_every_build_and_verify(tmp_path: Path)
         (("use: butler, repo: REPO, create: true, user: ann", "use: memory"), "the store is 'memory'"),
         (("workers: 1", "workers: 1, pipelines: {cpBais: x.yaml}"), "'cpBais' is not a pipeline"),
         (("workers: 1", "workers: 1, pipelines: {cpBias: x.yaml}"), "x.yaml cannot be read as a pipeline"),
+        (("workers: 1", "workers: 1, program: nowhere"), r"nowhere is not there, or not a program .*pip install 'latcal-butler\[pipetask\]'"),
         (("{make: defects, frames: [darks, flats], ", "{make: defects, frames: [darks, flats], options: {compare: true}, collections: [a], "),
          "which no pipeline can"),
     ],
@@ -153,12 +162,32 @@ def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
-    stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
-    text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=tmp_path / "nowhere")))
-    report = run(text)
-    built = next(step for step in report.steps if step.line.verb == "build")
-    assert "nowhere: No such file or directory (write 'program: PATH' of pipetask)" in built.reason
+def test_workers_do_not_outlive_a_process_that_was_killed(tmp_path: Path) -> None:
+    program = tmp_path / "killed"
+    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/pid\nkill -9 $$\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    assert Processes(threading.Event()).run([str(program)], tmp_path / "log") == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError, match="No such process"):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_prepared_frames_that_find_no_room_are_told_before_anything_is_taken(tmp_path: Path) -> None:
+    full = SimpleNamespace(free_bytes=lambda: 1000)
+    plan = planned(recipe(tmp_path / "repo", executor=executor()))
+    world = evolve(samples.world(tmp_path), store=full, plan=plan)
+    with pytest.raises(NotReady, match=r"has room for 0\.0 GB, and frames that pipetask prepares need 0\.0 GB"), PipetaskExecutor(PipetaskOptions(), world):
+        pass
+
+
+def test_datasets_of_rubins_own_classes_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with copied(tmp_path) as store:
+        with store.repository.writing() as butler:
+            theirs = DatasetType("bias", ("instrument", "detector"), "StructuredDataDict", universe=butler.dimensions, isCalibration=True)
+            butler.registry.registerDatasetType(theirs)
+            butler.collections.register("u/me/bias")
+            butler.put({}, theirs, instrument="sample", detector=0, run="u/me/bias")
+        with store.repository.reading() as butler, pytest.raises(BuildError, match=r"cpBias made bias of the storage class StructuredDataDict, .*Product"):
+            outputs(butler, BUILD["bias"], "u/me/bias")
 
 
 def test_what_a_process_says_last_is_told_where_it_made_no_summary(tmp_path: Path) -> None:
@@ -170,7 +199,7 @@ def test_what_a_process_says_last_is_told_where_it_made_no_summary(tmp_path: Pat
 
 def test_values_are_arguments_and_no_commands() -> None:
     nasty = "$(touch x); '\"`"
-    command = Command(nasty, BUILD["bias"], PIPELINES / "cpBias.yaml", (nasty,), "out", nasty, {"isr": {"options": literal(nasty)}})
+    command = Command(nasty, BUILD["bias"], str(PIPELINES / "cpBias.yaml"), (nasty,), "out", nasty, {"isr": {"options": literal(nasty)}})
     words = command.arguments()
     assert words[3] == nasty
     assert shlex.split(str(command)) == words
@@ -183,6 +212,13 @@ def test_numbers_are_written_as_ranges(numbers: tuple[int, ...], text: str) -> N
 
 def test_a_pipeline_that_imports_another_has_its_tasks(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(f"imports: {PIPELINES / 'cpBias.yaml'}\ntasks: {{mine: my.Task}}\n")
-    assert list(classes(own)) == ["isr", "cpBiasCombine", "mine"]
-    assert CORNER.exists()
+    own.write_text("""\
+description: A site's own
+imports: resource://latcal_butler/pipelines/cpBias.yaml
+tasks: {mine: my.Task}
+subsets: {few: [isr, mine]}
+""")
+    assert list(classes(str(own))) == ["isr", "cpBiasCombine", "mine"]
+    assert set(classes(f"{own}#few")) == {"isr", "mine"}
+    named = Command("repo", BUILD["bias"], f"{own}#few", (), "out", "").arguments()
+    assert named[named.index("-p") + 1] == f"{own}#few"  # those that are named, and no others
