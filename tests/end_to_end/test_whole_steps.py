@@ -174,6 +174,14 @@ def test_an_error_of_its_own_fails_the_step(tmp_path: Path) -> None:
     assert report.stages[0].reason == "the cluster is closed"
 
 
+def test_flats_are_taken_to_a_level_though_it_prepares_its_frames_itself(tmp_path: Path) -> None:
+    by_level = "\n".join(line for line in RECIPE.splitlines() if "dark" not in line and "ptc" not in line)
+    flats = "[2 x 2 s, 2 x 5 s, 2 x 9 s, 2 x 14 s]"
+    assert flats in by_level
+    report = night(tmp_path / "store", "elsewhere", latcal.load_plugins(extra=[Elsewhere()]), by_level.replace(flats, "2 x 20000 electron"))
+    assert [stage.status for stage in report.stages] == [Status.DONE, Status.DONE], [step.reason for step in report.steps]
+
+
 def test_a_product_that_it_did_not_put_into_the_store_is_seen(tmp_path: Path) -> None:
     def forget(refs: list[ProductRef]) -> list[ProductRef]:
         return [evolve(refs[0], id="0" * 32)]
