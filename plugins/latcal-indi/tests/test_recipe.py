@@ -8,7 +8,6 @@ from servers import CCD, MOUNT, PANEL, WHEEL, Server, hardware
 
 import latcal_indi
 
-
 pytestmark = pytest.mark.xdist_group("one night")  # of several workers only one has it
 
 
