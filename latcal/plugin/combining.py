@@ -166,6 +166,7 @@ def residual_part(inputs: AmplifierInputs, pixels: Pixels, variance: Wide | floa
     pixels : (ny, nx) [electron]
         NaN where the frame, or what was subtracted of it, has no value.
     variance : (ny, nx), or one number for all [electron^2]
+        Of the frame itself: what the products that were subtracted from it, or divide it, add is in their own planes.
 
     Returns
     -------

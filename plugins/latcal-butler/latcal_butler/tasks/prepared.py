@@ -84,14 +84,16 @@ def product_of(
     -------
     Product
         ``image`` float32 [electron], NaN where saturated or without value; ``mask``; ``variance`` float32 [electron^2], that
-        of the readout and of counting electrons; tables ``amplifiers`` and ``origin``.
+        of the readout and, where the pedestal is subtracted from light, of counting electrons; tables ``amplifiers`` and ``origin``.
     """
     image, variance = (np.full(detector.shape, np.nan, dtype=np.float32) for _ in range(2))
     mask = np.full(detector.shape, 1 << MASK_PLANES["NO_DATA"], dtype=np.uint8)
     for amplifier in detector.amplifiers:
         frame, place = prepared[amplifier.name], amplifier.position.slices
         pixels = frame.pixels.read()
-        image[place], variance[place] = pixels, frame.frame_noise**2 + photon_variance(np.maximum(pixels, 0.0))
+        image[place], variance[place] = pixels, frame.frame_noise**2
+        if origin.exposure.image != "bias" and preparation.on(detector).removes_pedestal(amplifier):
+            variance[place] += photon_variance(np.maximum(pixels, 0.0))
         mask[place] = combining.frame_mask(frame, pixels)
     if bad is not None:
         mask[bad] |= np.uint8(1 << MASK_PLANES["BAD"])
