@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from typing import Any
 
 from astropy.time import TimeDelta
@@ -70,20 +69,26 @@ def register_day(registry: Registry, name: str, day: int, rollover_h: float) -> 
         registry.syncDimensionData("day_obs", {"instrument": name, "id": day, "timespan": span})
 
 
-def reserve_groups(registry: Registry, name: str, ids: Iterable[int], rollover_h: float) -> None:
-    """Enter the group of each exposure to be; all or none.
+def reserve_groups(registry: Registry, name: str, ids: range, rollover_h: float) -> None:
+    """Enter the groups of the first and the last of consecutive exposures to be; the others come with their exposures.
+
+    That is enough: of two processes that saw the same last group both want the next one as their first, and whoever comes
+    later begins after the last.
+
+    Parameters
+    ----------
+    ids : range
+        Of one day, and not empty.
 
     Raises
     ------
     sqlalchemy.exc.IntegrityError
         If one is there: somebody else has reserved it.
     """
-    ids = tuple(ids)
-    days = {day_and_number(one)[0] for one in ids}
+    ends = sorted({ids[0], ids[-1]})
     with registry.transaction():
-        for day in sorted(days):
-            register_day(registry, name, day, rollover_h)
-        registry.insertDimensionData("group", *({"instrument": name, "name": str(one)} for one in ids))
+        register_day(registry, name, day_and_number(ids[0])[0], rollover_h)
+        registry.insertDimensionData("group", *({"instrument": name, "name": str(one)} for one in ends))
 
 
 def register_exposure(registry: Registry, name: str, exposure: Exposure, rollover_h: float) -> None:

@@ -35,7 +35,7 @@ class Exposures:
     repository: Repository
 
     def reserve(self, butler: Butler, day: date, n: int) -> range:
-        """Reserve exposure ids of a day: the groups of the exposures are entered, which nobody else can.
+        """Reserve exposure ids of a day: the groups of the first and the last are entered, which nobody else can.
 
         Raises
         ------
@@ -49,6 +49,8 @@ class Exposures:
         number, name = int(f"{day:%Y%m%d}"), self.repository.instrument_name(butler)
         for _ in range(_ATTEMPTS):
             ids = numbered(number, self._used(butler, name, number), n)
+            if not ids:
+                return ids
             try:
                 reserve_groups(butler.registry, name, ids, self.repository.rollover_h)
             except IntegrityError:  # another process was faster

@@ -104,8 +104,11 @@ class Repository:
 
         from latcal_butler.making import configuration_place
 
+        place = configuration_place(self.options.repo)
+        if self.options.create and not place.exists():  # which the Butler finds out after it has read all its defaults
+            return None
         try:
-            return Butler.from_config(configuration_place(self.options.repo), writeable=writeable)
+            return Butler.from_config(place, writeable=writeable)
         except FileNotFoundError as error:
             if self.options.create:
                 return None

@@ -22,13 +22,19 @@ SEQUENCES = """
   flats: {image: flat, exposures: [2 x 2 s, 2 x 5 s, 2 x 9 s, 2 x 14 s], filter: r, grating: empty}
 """
 STAGES = f"""
-  - {{make: bias, frames: [biases], {WAIVED}}}
+  - make: bias
+    frames: [biases]
+    options: {{crosstalk: false}}
+    keep: [residuals]
+    rules: {{noise: abs(noise - frame_noise) <= 9 * frame_noise}}
   - {{make: dark, frames: [darks], verify: {{drop: [noise, cr_noise, mean, read_noise]}}}}
   - {{make: flat, frames: [flats], {WAIVED}}}
   - {{make: defects, frames: [darks, flats], {WAIVED}}}
   - {{make: ptc, frames: [flats], {WAIVED}}}
   - {{measure: gain, frames: [flats]}}
 """
+"""The bias passes, though it is of few frames, and has an option that is not the default; this sensor has no crosstalk."""
+
 KINDS = ("bias", "dark", "flat", "defects", "ptc")
 MADE_OF = {"bias": ("biases",), "dark": ("darks",), "flat": ("flats",), "defects": ("darks", "flats"), "ptc": ("flats",)}
 CAMERA = "{use: simulated, seed: 7, settling: 0 electron}"
@@ -94,8 +100,12 @@ class CornerNight:
     """
 
     repo: Path
-    run: str
+    report: RunReport
     exposures: Mapping[str, tuple[int, ...]]
+
+    @property
+    def run(self) -> str:
+        return self.report.run
 
     def used(self, kind: str) -> list[int]:
         """Give the exposures that a kind of calibration is made of."""
@@ -110,4 +120,4 @@ def native_night(folder: Path) -> CornerNight:
     """Run the recipe of a night on a new repository."""
     report = run(recipe(folder / "repo"))
     assert report.exit_code in (0, 1)  # the gain may be refused: it is of few pixels
-    return CornerNight(folder / "repo", report.run, by_sequence(report))
+    return CornerNight(folder / "repo", report, by_sequence(report))

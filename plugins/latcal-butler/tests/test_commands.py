@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import attrs
@@ -17,6 +19,7 @@ from latcal.plugin import StoreError
 from latcal.testing import samples
 from latcal.testing.certificates import NIGHT
 from lsst.daf.butler import Butler
+from lsst.daf.butler.cli.butler import cli as butler_main
 from repositories import opened
 
 from latcal_butler.options import ButlerOptions
@@ -120,12 +123,31 @@ def test_the_readme_lists_every_option() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in attrs.fields(ButlerOptions)]
 
 
-def test_the_readmes_recipe_is_planned_and_the_plugins_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PROGRAMS = {"latcal-butler": main, "latcal": latcal_main, "butler": butler_main}
+
+
+def test_the_readme_leads_from_nothing_to_a_certified_bias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (recipe,) = [text for text in re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "stages:" in text]
-    Path("bias.yaml").write_text(recipe, encoding="utf-8")
-    for name in ("bias.yaml", "butler_daily"):
-        done = CliRunner().invoke(latcal_main, ["plan", name], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        assert "Certify bias" in done.output
-    assert list(tmp_path.iterdir()) == [tmp_path / "bias.yaml"]
+    section = README[README.index("## From nothing") : README.index("## Options")]
+    blocks = re.findall(r"^```(yaml|console)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in blocks] == ["console", "yaml", "console"]
+    for language, text in blocks:
+        if language == "yaml":
+            Path("bias.yaml").write_text(text, encoding="utf-8")
+            continue
+        for line, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+            program, *words = shlex.split(line)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Rubin's own packages
+                done = CliRunner().invoke(PROGRAMS[program], words)
+            assert done.exit_code == 0, done.output
+            wanted = ".*".join(re.escape(" ".join(part.split())) for part in f" {expected} ".split("..."))
+            assert re.search(wanted, " ".join(done.output.split())), (line, done.output)
+
+
+def test_the_plugins_own_recipe_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(latcal_main, ["plan", "butler_daily"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "Certify bias" in done.output
+    assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,7 @@ def executed(night: CornerNight, tmp_path_factory: pytest.TempPathFactory) -> Co
     camera = f"{{use: replay, folder: {night.repo}/corner/raw/all, pattern: '**/*.fits', mapping: latiss}}"
     report = run(recipe(repo, camera=camera, executor="{use: pipetask, workers: 1}"))
     assert report.exit_code in (0, 1), report
-    return CornerNight(repo, report.run, by_sequence(report))
+    return CornerNight(repo, report, by_sequence(report))
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,9 @@ def test_the_executor_makes_what_the_native_engine_makes_of_the_same_frames(
     assert list(theirs.provenance.exposures.values()) == list(native.provenance.exposures.values())  # checksums of the files
     assert len(native.provenance.exposures) == len(night.used(kind))
     assert checksums(theirs) == checksums(native)
+    assert theirs.provenance.options == native.provenance.options
+    assert theirs.provenance.recipe == "corner_night.yaml"
+    assert theirs.provenance.recipe_digest != native.provenance.recipe_digest  # each has its own, as it was written
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,16 +88,23 @@ def test_every_pair_has_the_gain_of_the_native_engine(
         assert set(butler.get("ptc", instrument="corner", detector=0).gain) == {"C10", "C00"}
 
 
-def test_the_executor_measures_the_gain_that_the_native_engine_does_and_leaves_no_prepared_frames(
-    night: CornerNight, executed: CornerNight
-) -> None:
-    registry = latcal.load_plugins()
-    told = []
-    for one in (night, executed):
-        with latcal.open_store("butler", registry, repo=str(one.repo)) as store:
-            told.append(store.read_report(one.run, "5_measure_gain_verdict.json"))
-            assert not [each for each in store.list(collection=f"u/latcal/{one.run}") if each.ref.kind.endswith("Proc")]
-    assert told[0] == told[1]
+def test_the_executor_verifies_and_certifies_as_the_native_engine_does(night: CornerNight, executed: CornerNight) -> None:
+    for native, theirs in zip(night.report.stages, executed.report.stages, strict=True):
+        assert theirs.numbers == native.numbers
+        assert theirs.verdict.tallies == native.verdict.tallies
+    assert night.report.stages[-1].numbers  # the gain was measured
+    kept = [one.built("verifyBiasProc", exposure=one.exposures["biases"][0]) for one in (night, executed)]
+    assert checksums(kept[0]) == checksums(kept[1])
+    assert set(kept[0].planes) == {"image", "mask", "variance"}
+    with latcal.open_store("butler", latcal.load_plugins(), repo=str(executed.repo)) as store:
+        certified = {one.ref.kind: one.ref for one in store.list()}
+        built = [one.ref.kind for one in store.list(collection=f"u/latcal/{executed.run}")]
+    assert certified["bias"].id == executed.report.stages[0].built[0].id
+    assert certified["bias"].run == executed.run
+    assert set(built) == {*KINDS, "cpPtcExtract", "bias_residual"}
+
+
+def test_the_executor_leaves_no_prepared_frames(executed: CornerNight) -> None:
     with Butler.from_config(executed.repo) as butler:
         assert butler.query_all_datasets("*", name="cp*Proc", find_first=False) == []
         assert butler.query_all_datasets("*", name="cpPtcExtract", find_first=False)

@@ -36,7 +36,7 @@ def pipetask(
     where = f"instrument='corner' AND detector IN (0..0) AND exposure IN ({ranges(exposures)})"
     line = [
         "run", "-b", str(night.repo), "-p", str(PIPELINES / f"{name}.yaml"), "-i", inputs, "-o", output,
-        "-c", "isr:doDefect=False", "-d", where, "--register-dataset-types", *words,
+        *([] if name == "verifyPtc" else ["-c", "isr:doDefect=False"]), "-d", where, "--register-dataset-types", *words,
     ]  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Rubin's own packages
@@ -92,6 +92,18 @@ def test_verification_finds_for_each_exposure_what_the_native_engine_found(night
             assert left.uncertainty is not None
         stats = butler.get("verifyDarkStats", instrument="corner")
     assert set(stats) == {*night.exposures["darks"], "SUCCESS"}
+
+
+def test_a_curve_is_judged_by_itself(night: CornerNight) -> None:
+    done = pipetask(night, "verifyPtc", night.exposures["flats"], "u/me/verifyPtc")
+    assert done.exit_code == 0, said(done)
+    with Butler.from_config(night.repo, collections=["u/me/verifyPtc"]) as butler:
+        record = butler.get("verifyPtcDetStats", instrument="corner", detector=0)
+        assert set(record["AMP"]) == {"C10", "C00"}
+        gains = [tests["PTC_GAIN"] for tests in record["VERIFY"]["AMP"].values()]
+        told = butler.get("verifyPtcStats", instrument="corner")
+    assert all(isinstance(one, bool) for one in gains)
+    assert told["SUCCESS"] is record["SUCCESS"] is told["S00"]["SUCCESS"]
 
 
 def test_options_of_rubins_tasks_mean_those_of_latcal_and_defects_are_left_out_where_isr_says_so(night: CornerNight) -> None:

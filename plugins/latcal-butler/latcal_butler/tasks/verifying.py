@@ -134,7 +134,7 @@ class MeasureTask(PipelineTask):
             exposures = [one.exposure for one in loaded.origins]
             if kernel.named.declaration.groups_apart:
                 exposures = [one for one in exposures if one.id in {m.exposure for m in found}]
-            stats = _statistics(kernel, exposures, [detector], found, _verified(needs, own, detector))
+            stats = statistics_of(kernel, exposures, [detector], found, _verified(needs, own, detector))
             for ref in outputRefs.stats:
                 record = stats.exposures.get((ref.dataId["exposure"], detector.name))
                 if record is not None:
@@ -168,13 +168,14 @@ def _verified(needs: Needed, own: set[str], detector: Detector) -> dict[str, Pro
     return dict((detector.name, needs[name][1]) for name in own if name in needs)  # noqa: C402 - of one, or of none
 
 
-def _statistics(
+def statistics_of(
     kernel: Kernel,
     exposures: list[Exposure],
     detectors: list[Detector],
     found: Iterable[Measurement],
     products: dict[str, Product],
 ) -> Statistics:
+    """Judge what was measured by the default rules; parameters are those of `latcal.Kernel.summarise`."""
     whole: Measurements = kernel.summarise(exposures, detectors, found, products)
     return statistics(kernel.named.declaration.name, verdict_json(kernel.judge(whole)), measurements_ecsv(whole))
 
@@ -297,7 +298,7 @@ class RunTask(PipelineTask):
         detectors = [detector_of(kernel.instrument, int(ref.dataId["detector"])) for ref in measured]
         verified = {detector_of(kernel.instrument, int(ref.dataId["detector"])).name: context.get(ref) for ref in products}
         in_order = [exposures[number] for number in sorted(exposures)]
-        return _statistics(kernel, in_order, detectors, found, verified).run
+        return statistics_of(kernel, in_order, detectors, found, verified).run
 
 
 def _filter(ref: DatasetRef) -> str:
