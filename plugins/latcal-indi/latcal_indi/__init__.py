@@ -32,7 +32,7 @@ def discovered(options: IndiOptions) -> Instrument:
 
 
 def describe(options: IndiOptions, instrument: Instrument) -> CameraDescription:
-    """Say what the camera does without opening it; filters and shortest times are known when it is open."""
+    """Say what the camera does without opening it; slots of the wheel and shortest times are known when it is open."""
     waits = options.waits
     moves_s = sum(waits.s(name) for name in ("connect", "discover", "filter", "lamp", "cover"))
     again_s = waits.s("frame") + waits.s("abort") + 2 * waits.s("answer")
@@ -40,6 +40,7 @@ def describe(options: IndiOptions, instrument: Instrument) -> CameraDescription:
         overhead_s=instrument.readout_s,
         frame_bytes=max(8 * detector.raw_pixels for detector in instrument.detectors) + HEADERS,
         images=frozenset(options.types),
+        filters=tuple(dict.fromkeys((*instrument.filters, *options.filters))) if options.filters else None,
         wait_s=(1 + options.retries) * (options.gate_wait_s + moves_s) + options.retries * again_s,
         attempts=1 + options.retries,
         slots=bool(options.wheel),

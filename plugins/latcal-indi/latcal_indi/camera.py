@@ -151,7 +151,7 @@ class IndiCamera:
                 raise CameraError(f"exposure {request.number}: the one before is still under way (wait for it)")
             self._darkness.wait()
             self._busy = True
-            self._hardware.aborted.clear()
+            self._hardware.access.aborted.clear()
 
     def _tried(self, request: ExposureRequest) -> tuple[Frame, ...]:
         faults: list[Trouble] = []
@@ -177,11 +177,11 @@ class IndiCamera:
 
     def _attempt(self, request: ExposureRequest, faults: tuple[str, ...]) -> tuple[Frame, ...]:
         hardware, kind = self._hardware, self._options.types[request.image]
-        if hardware.stopping.wait(0.0 if faults else request.pause_s):
+        if hardware.access.stopping.wait(0.0 if faults else request.pause_s):
             raise Aborted("it was told to abort")
         setup = self.setup(request)
         hardware.open()
-        self._exposing.wait_for_idle()  # of an exposure that was aborted
+        self._exposing.end_the_one_before()
         self._wait_for(gating.still, request)
         self._preparing.cameras(kind, setup.binning)
         self._wait_for(gating.cold, request)
@@ -203,7 +203,7 @@ class IndiCamera:
                 raise Trouble(self._hardware.mirror.lost)
             return tuple(some(self._hardware))
 
-        wait_for_gates(standing, request, self._hardware.stopping, every_s=LOOK_S)
+        wait_for_gates(standing, request, self._hardware.access.stopping, every_s=LOOK_S)
 
     def _device(self, key: int) -> str:
         places = {detector.id: device for detector, device in zip(self.detectors, self._options.devices, strict=False)}
@@ -225,7 +225,7 @@ class IndiCamera:
         with self._taking:
             if not self._busy:
                 return
-            self._hardware.aborted.set()
+            self._hardware.access.aborted.set()
         self._hardware.mirror.wake()
         if not self._hardware.mirror.lost:
             self._darkness.begin()
@@ -239,7 +239,7 @@ class IndiCamera:
         CameraError
             If the lamp does not say so within 2 s.
         """
-        self._hardware.leave_it_dark()
+        self._hardware.access.leave_it_dark()
         try:
             self._darkness.come()
         finally:

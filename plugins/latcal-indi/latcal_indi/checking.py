@@ -9,8 +9,9 @@ from latcal.plugin import Detector, ExposureRequest, Instrument
 
 from latcal_indi.exposing import Exposing
 from latcal_indi.gating import PARKING, SHUTTER
-from latcal_indi.hardware import SETTINGS, Hardware, setting
+from latcal_indi.hardware import Hardware
 from latcal_indi.preparing import FRAME, Wheel, binned
+from latcal_indi.settings import SETTINGS, setting
 
 
 @define(eq=False)
@@ -70,7 +71,7 @@ class Checking:
             if options.temperature is not None and self.hardware.mirror.get(device, "CCD_TEMPERATURE") is None:
                 yield f"temperature: {device!r} has no CCD_TEMPERATURE (leave it out)"
             for word in SETTINGS:
-                wanted, found = getattr(options, word), setting(self.hardware, device, word)
+                wanted, found = getattr(options, word), setting(self.hardware.mirror, device, word)
                 if wanted is None:
                     continue
                 if found is None:

@@ -82,7 +82,7 @@ class Exposing:
         self.strange.clear()
         sent = {}
         with self._telling:
-            if self.hardware.stopping.is_set():
+            if self.hardware.access.stopping.is_set():
                 raise Aborted("it was told to abort")
             self.under_way, before = devices, mirror.heard
             for device in devices:
@@ -91,7 +91,7 @@ class Exposing:
                 self.hardware.send(device, EXPOSURE, {"CCD_EXPOSURE_VALUE": asked_s}, limit_s)
         begun = {}
         for device in devices:
-            first = mirror.wait(partial(self._begun, device, before), limit_s, self.hardware.stopping)
+            first = mirror.wait(partial(self._begun, device, before), limit_s, self.hardware.access.stopping)
             if first is None:
                 raise Trouble(f"{device!r} did not begin an exposure within waits.answer {limit_s:g} s{mirror.said(device)}")
             begun[device] = Begun(first.heard, sent[device], first.stamp, time.monotonic() - sent[device])
@@ -125,7 +125,7 @@ class Exposing:
         came: dict[str, Blob] = {}
         for device, one in begun.items():
             left_s = until - time.monotonic()
-            blob = self.hardware.mirror.wait(partial(self._came, device, one, time_s), left_s, self.hardware.stopping)
+            blob = self.hardware.mirror.wait(partial(self._came, device, one, time_s), left_s, self.hardware.access.stopping)
             if blob is None:
                 told = self._told(device)
                 stands = f"{EXPOSURE} {told.values.get('CCD_EXPOSURE_VALUE'):g} s, {told.state}"
@@ -159,6 +159,18 @@ class Exposing:
                     limit_s = self.hardware.options.waits.s("abort")
                     self.hardware.send(device, ABORT, {"ABORT": "On"}, limit_s, safe=True)
 
+    def end_the_one_before(self) -> None:
+        """End what was given up, if it goes on: it may not have heard that, the connection being lost.
+
+        Raises
+        ------
+        Trouble
+            As `wait_for_idle`.
+        """
+        if any(self._idle(device) is None for device in self.under_way):
+            self.tell_to_abort()
+        self.wait_for_idle()
+
     def wait_for_idle(self) -> None:
         """Wait until no camera exposes.
 
@@ -169,7 +181,7 @@ class Exposing:
         """
         limit_s = self.hardware.left_s("abort")
         for device in self.under_way:
-            idle = self.hardware.mirror.wait(partial(self._idle, device), limit_s, self.hardware.stopping)
+            idle = self.hardware.mirror.wait(partial(self._idle, device), limit_s, self.hardware.access.stopping)
             if idle is None:
                 raise Trouble(f"{device!r} did not end its exposure within waits.abort {limit_s:g} s")
         self.under_way = ()

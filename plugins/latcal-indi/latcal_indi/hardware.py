@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
 
+from latcal_indi.access import Access
 from latcal_indi.link import Link
 from latcal_indi.mirror import Mirror, Property
 from latcal_indi.options import IndiOptions
-from latcal_indi.troubles import Aborted, Trouble
+from latcal_indi.settings import SETTINGS, setting
+from latcal_indi.troubles import Trouble
 
 CLOSE = 1e-6
 """How far a number may be from what was set, as a part of it: drivers tell fewer digits; our choice."""
@@ -24,12 +24,6 @@ QUIET_S = 0.2
 
 LEAST_S = 0.2
 """What is left for a property when the time for all is over [s]; our choice."""
-
-SETTINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "gain": (("CCD_GAIN", "GAIN"), ("CCD_CONTROLS", "Gain")),
-    "offset": (("CCD_OFFSET", "OFFSET"), ("CCD_CONTROLS", "Offset")),
-}
-"""Where drivers have a setting: as most do, or as those of ZWO, ToupTek and their kin (indi_asi_ccd, indi_toupcam_ccd)."""
 
 Members = Mapping[str, Any]
 
@@ -42,8 +36,8 @@ class Hardware:
     ----------
     found : dict
         By device and property: how it was before it was first set here, in that order.
-    aborted : threading.Event
-        Ends every wait but those of who closes it.
+    access : Access
+        Says who may send, and ends waits.
     points : dict
         By camera: the set point that its cooler was given [C], on this connection.
     pointed : set of str
@@ -57,15 +51,12 @@ class Hardware:
     options: IndiOptions
     mirror: Mirror = field(init=False)
     link: Link = field(init=False)
-    aborted: threading.Event = field(factory=threading.Event, init=False)
+    access: Access = field(factory=Access, init=False)
     found: dict[tuple[str, str], Members] = field(factory=dict, init=False)
     points: dict[str, float] = field(factory=dict, init=False)
     pointed: set[str] = field(factory=set, init=False)
     unheard: set[tuple[str, str]] = field(factory=set, init=False)
     until: float = field(default=math.inf, init=False)
-    _closer: int | None = field(default=None, init=False)
-    _never: threading.Event = field(factory=threading.Event, init=False)
-    _turn: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.mirror = Mirror(lasting=self.options.lasting)
@@ -78,8 +69,7 @@ class Hardware:
 
     def begin(self) -> None:
         """Remember nothing, wait as long as the options say."""
-        self._closer = None
-        self.aborted.clear()
+        self.access.begin()
         self.found.clear()
         self.points.clear()
         self.pointed.clear()
@@ -87,34 +77,9 @@ class Hardware:
         self.until = math.inf
 
     def close_to_others(self) -> None:
-        """Leave it to this thread: an exposure that hangs in another may not light a lamp that is off for good."""
-        with self._turn:
-            self._closer = threading.get_ident()
-        self.aborted.set()
+        """Leave it to this thread: `Access.close_to_others`; whoever waits is woken."""
+        self.access.close_to_others()
         self.mirror.wake()
-
-    def leave_it_dark(self) -> None:
-        """Let no exposure under way light anything again; whoever closes it goes on."""
-        if self._closer is None:
-            self.close_to_others()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is left to another thread."""
-        return self._closer not in (None, threading.get_ident())
-
-    @property
-    def stopping(self) -> threading.Event:
-        """What ends the waits of this thread: nothing but their limits, if it is the one that closes."""
-        return self._never if self._closer == threading.get_ident() else self.aborted
-
-    @contextmanager
-    def _my_turn(self, *, safe: bool) -> Iterator[None]:
-        """Hold while something is sent; what makes nothing dark is not sent once another thread closes."""
-        with self._turn:
-            if self.closed and not safe:
-                raise Aborted("it was closed meanwhile")
-            yield
 
     def left_s(self, limit: str) -> float:
         """Give how long something may be waited for [s]: its own limit, and never much longer than all may take."""
@@ -131,7 +96,7 @@ class Hardware:
         waits = self.options.waits
         new = bool(self.mirror.lost)
         if new:
-            self.link.open(self.left_s("connect"), self.stopping)
+            self.link.open(self.left_s("connect"), self.access.stopping)
         for device in self.devices:
             self.need(device, "CONNECTION")
             new = new or not self.connected(device)
@@ -152,7 +117,7 @@ class Hardware:
         known = -1
         while time.monotonic() < until and (missing or known != self.mirror.count):
             known = self.mirror.count
-            self.mirror.wait(lambda: None, QUIET_S, self.stopping)
+            self.mirror.wait(lambda: None, QUIET_S, self.access.stopping)
             missing = {place for place in missing if self.mirror.get(*place) is None} | self._missing_settings
 
     def see_that_it_answers(self) -> None:
@@ -166,7 +131,7 @@ class Hardware:
         before, limit_s = self.mirror.heard, self.left_s("answer")
         for device in self.devices:
             self.link.ask(device, "CONNECTION", limit_s)
-        if self.mirror.wait(lambda: True if self.mirror.heard > before else None, limit_s, self.stopping) is None:
+        if self.mirror.wait(lambda: True if self.mirror.heard > before else None, limit_s, self.access.stopping) is None:
             self.mirror.lose(f"{self.link.place} answered nothing within waits.answer {limit_s:g} s")
             raise Trouble(self.mirror.lost)
 
@@ -186,7 +151,7 @@ class Hardware:
     def _missing_settings(self) -> set[tuple[str, str]]:
         """Settings that the options speak of and that no device has told, by its first name."""
         wanted = [word for word in SETTINGS if getattr(self.options, word) is not None]
-        return {(one, SETTINGS[word][0][0]) for one in self.options.devices for word in wanted if setting(self, one, word) is None}
+        return {(one, SETTINGS[word][0][0]) for one in self.options.devices for word in wanted if setting(self.mirror, one, word) is None}
 
     def need(self, device: str, name: str) -> Property:
         """Wait until a device has told a property.
@@ -197,7 +162,7 @@ class Hardware:
             If it does not.
         """
         limit_s = self.left_s("discover")
-        told = self.mirror.wait(lambda: self.mirror.get(device, name), limit_s, self.stopping)
+        told = self.mirror.wait(lambda: self.mirror.get(device, name), limit_s, self.access.stopping)
         if told is None:
             there = self.mirror.devices
             what = f"{device!r} has no {name}" if device in there else f"{device!r} is no device of {self.link.place}"
@@ -244,7 +209,7 @@ class Hardware:
                 raise Trouble(f"{device!r} refused {shown(name, members)}{self.mirror.said(device)}")
             return now if now.heard > before and now.state != "Busy" and _stands(now, members) else None
 
-        if self.mirror.wait(there, limit_s, self.stopping) is None:
+        if self.mirror.wait(there, limit_s, self.access.stopping) is None:
             now = self.mirror.get(device, name)
             at = f"{shown(name, {one: now.values.get(one) for one in members})}, {now.state}" if now else "gone"
             raise Trouble(f"{device!r} is at {at}, not at {shown(name, members)}, after waits.{limit} {limit_s:g} s")
@@ -273,7 +238,7 @@ class Hardware:
             If another thread closes it, and it is not safe.
         """
         told = self.mirror.get(device, name)
-        self.link.send(device, name, _whole(told, members), limit_s, self._my_turn(safe=safe))
+        self.link.send(device, name, _whole(told, members), limit_s, self.access.turn(safe=safe))
 
     def stands(self, told: Property, members: Members) -> bool:
         """Tell whether a property surely has these values: it says so, and nothing is on its way to it."""
@@ -304,15 +269,6 @@ def _whole(told: Property | None, members: Members) -> Members:
     if told is None or "On" not in members.values():
         return members
     return {**{one: "Off" for one, value in told.values.items() if value == "On" and one not in members}, **members}
-
-
-def setting(hardware: Hardware, device: str, word: str) -> tuple[Property, str] | None:
-    """Give the property of a setting of `SETTINGS`, and its member in it; None if the device has none."""
-    for name, member in SETTINGS[word]:
-        told = hardware.mirror.get(device, name)
-        if told is not None and member in told.values:
-            return told, member
-    return None
 
 
 def shown(name: str, members: Members) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latcal_indi.hardware import SETTINGS, Hardware, setting
+from latcal_indi.hardware import Hardware
 from latcal_indi.preparing import Wheel
+from latcal_indi.settings import SETTINGS, setting
 
 
 def offers(hardware: Hardware, wheel: Wheel) -> dict[str, str]:
@@ -41,7 +42,7 @@ def _camera(hardware: Hardware, device: str) -> str:
     if binning is not None:
         words.append(f"binning up to {binning.ranges['HOR_BIN'][1]:g}x{binning.ranges['VER_BIN'][1]:g}")
     for word in SETTINGS:
-        found = setting(hardware, device, word)
+        found = setting(hardware.mirror, device, word)
         if found is not None:
             told, member = found
             least, most = told.ranges[member]
@@ -83,5 +84,5 @@ def cards(hardware: Hardware, wheel: Wheel, device: str) -> Mapping[str, Any]:
 
 
 def _set_to(hardware: Hardware, device: str, word: str) -> Any:
-    found = setting(hardware, device, word)
+    found = setting(hardware.mirror, device, word)
     return None if found is None else found[0].values[found[1]]

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from attrs import define
 
-from latcal_indi.hardware import SETTINGS, Hardware, setting
+from latcal_indi.hardware import Hardware
 from latcal_indi.options import Cover, Lamp
+from latcal_indi.settings import SETTINGS, setting
 
 FRAME = "CCD_FRAME_TYPE"
 WANTED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -69,7 +70,7 @@ class Preparing:
     def _numbers(self, device: str) -> None:
         options = self.hardware.options
         for word in SETTINGS:
-            wanted, found = getattr(options, word), setting(self.hardware, device, word)
+            wanted, found = getattr(options, word), setting(self.hardware.mirror, device, word)
             if wanted is not None and found is not None:  # preflight has said if there is none
                 self.hardware.put(device, found[0].name, {found[1]: wanted})
         if options.temperature is not None:

@@ -45,7 +45,7 @@ class Restoring:
 
     def _find_again(self) -> None:
         if self.hardware.found and self.hardware.mirror.lost:
-            self.hardware.link.open(self.hardware.left_s("connect"), self.hardware.stopping)
+            self.hardware.link.open(self.hardware.left_s("connect"), self.hardware.access.stopping)
 
     def lamp_off(self) -> None:
         """Put the lamp out, if it was ever switched here, and wait until it says so."""

@@ -88,11 +88,11 @@ def test_an_abort_before_an_exposure_begins_ends_it_and_one_after_finds_it_under
     tell(one, "CCD_EXPOSURE", CCD_EXPOSURE_VALUE=0.0, ranges={"CCD_EXPOSURE_VALUE": (0.0, 0.0)})
     tell(one, "CCD_ABORT_EXPOSURE", ABORT="Off")
     exposing = Exposing(one)
-    one.aborted.set()
+    one.access.aborted.set()
     with pytest.raises(Aborted, match="told to abort"):
         exposing.begin(("CCD",), 1.0)
     assert not one.link.sent
-    one.aborted.clear()
+    one.access.aborted.clear()
     exposing.begin(("CCD",), 1.0)
     exposing.tell_to_abort()
     assert [name for name, _ in one.link.sent] == ["CCD_EXPOSURE", "CCD_ABORT_EXPOSURE"]

@@ -67,9 +67,10 @@ def planned(*settings):
     return latcal.plan(recipe, registry)
 
 
-def test_a_filter_is_planned_by_its_slot_and_refused_by_a_name_that_the_instrument_has_not():
-    flat = next(step for step in planned("sequences.flats.filter='3'").steps if getattr(step, "image", "") == "flat")
-    assert flat.setup.filter == "3"
+def test_a_filter_is_planned_by_its_slot_or_a_name_of_ones_own_and_refused_by_a_name_that_nobody_knows():
+    for written, name in (("'3'", "3"), ("mine", "mine")):
+        plan = planned("camera.filters={mine: 3}", f"sequences.flats.filter={written}")
+        assert {step.setup.filter for step in plan.steps if getattr(step, "image", "") == "flat"} == {name}
     with pytest.raises(RecipeError, match="'Purple' is not a filter of small"):
         planned("sequences.flats.filter=Purple")
 

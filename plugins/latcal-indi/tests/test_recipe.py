@@ -1,5 +1,9 @@
 """The recipe that comes with the plugin, against the real simulators: what is certified, what is refused, and why."""
 
+import fcntl
+import os
+import pickle
+
 import latcal
 import pytest
 from astropy.io import fits
@@ -8,13 +12,22 @@ from servers import CCD, MOUNT, PANEL, WHEEL, Server, hardware
 
 import latcal_indi
 
-pytestmark = pytest.mark.xdist_group("one night")  # of several workers only one has it
-
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    """Run it once: events, folder, and how the hardware stood before and after."""
-    folder = tmp_path_factory.mktemp("bench")
+    """Run it once, whichever of several workers is first: events, folder, how the hardware stood before and after, the plan."""
+    here = tmp_path_factory.getbasetemp()
+    place = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    kept = place / "night.pickle"
+    with (place / "night.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(run_in(place / "night")))
+        return pickle.loads(kept.read_bytes())
+
+
+def run_in(folder):
+    folder.mkdir()
     registry = latcal.load_plugins()
     path = latcal_indi.latcal_find_recipe("indi_bench")
     with Server(folder, (CCD, WHEEL, PANEL, MOUNT)) as server:
