@@ -1,7 +1,7 @@
 """Time calibrations of 1 to 189 detectors by Dask workers that share a store, beside the same work without Dask.
 
 ``python tests/benchmarks/scale.py [--runs 3] [--frames 4] [--columns 80] [--rows 100] [--detectors 1,3,9,27,63,189] [--kill 63]
-[--json FILE] [--folder DIR]``
+[--only NAME ...] [--json FILE] [--folder DIR]``
 
 A set of biases of a mosaic with LSSTCam's 189 sensors of 16 amplifiers, each of `columns` x `rows` pixels and overscans (509 x 2000
 are LSSTCam's), lies in a folder store. A Build and a Verify are ordered of the first so many detectors. Contenders, by turns in
@@ -298,7 +298,7 @@ def main():
         for turn in range(args.runs):
             for detectors in args.counts:
                 true = None
-                for workers, name in NAMES.items():
+                for workers, name in ((one, name) for one, name in NAMES.items() if not args.only or name in args.only):
                     print(f"{turn + 1} of {args.runs}: {detectors} detectors, {name}", file=sys.stderr, flush=True)
                     figures, digests = timed(workers, detectors, folder, registry, exposures, args)
                     true = digests if true is None else true

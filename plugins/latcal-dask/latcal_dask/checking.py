@@ -16,10 +16,8 @@ from latcal.plugin import BuildError, LatcalError, NotReady, Plan, Problem, Worl
 
 from latcal_dask import DETECTORS
 from latcal_dask.workers import Workers, setting_of
-from latcal_dask.workplace import look, readable
+from latcal_dask.workplace import EVERYWHERE, importable, look, readable
 
-EVERYWHERE = ("latcal", "latcal-dask", "numpy", "astropy")
-"""Distributions that every worker must have in the version of who runs the recipe: so the same numbers come out."""
 REPORT = "workers.json"
 """The report of a run that says which workers there were, and by which they show that they see the same store."""
 Fault = tuple[str, str]
@@ -55,7 +53,7 @@ def enter(workers: Workers, plan: Plan | None, questions: Callable[[], Iterable[
     with ExitStack() as stack:
         try:
             stack.enter_context(workers)
-            found = list(uneven(workers))
+            found = list(uneven(workers)) or list(lacking(workers))
             if not found:
                 workers.furnish()
                 found += questions()
@@ -80,6 +78,16 @@ def uneven(workers: Workers) -> Iterator[Fault]:
                 yield f"the Dask worker {address} has no {distribution}", f"install {distribution} {here} there"
             elif there != here:
                 yield f"the Dask worker {address} has {distribution} {there}, and this is {here}", "install the same"
+
+
+def lacking(workers: Workers) -> Iterator[Fault]:
+    """Say which workers do not know the kind of store, whose options they are to be sent."""
+    setting = workers.setting
+    if setting is not None and setting.store:
+        package = type(setting.store_options).__module__.partition(".")[0]
+        for address, there in workers.everywhere(importable, package).items():
+            if there is not True:
+                yield f"the Dask worker {address} has no {package}, of the store {setting.store!r}", "install there what is installed here"
 
 
 def unfit(plan: Plan, workers: Workers, report: tuple[str, str] | None = None) -> Iterator[Fault]:

@@ -10,10 +10,11 @@ from latcal.plugin import Measurement, Order, Product, ProductRef, Step, Task, W
 from latcal.plugin.ordered import processors
 
 from latcal_dask.checking import REPORT, blind, enter, new_name, roll, unfit
+from latcal_dask.detectors import do
 from latcal_dask.errands import Done, Errand, errands
 from latcal_dask.options import DaskOptions
+from latcal_dask.tasks import Tasks
 from latcal_dask.workers import Workers, setting_of
-from latcal_dask.workplace import do
 
 TOGETHER = 8
 """Most amplifiers that are one task; our choice, as of latcal's own processes: to hand a small one over costs as much as to do it."""
@@ -61,8 +62,8 @@ class AmplifierExecutor:
         self.workers.__exit__(*exc)
 
     def map(self, task: Task, items: Iterable[Any]) -> Iterator[Any]:
-        """Give the results in the order of the items, as `Workers.map` does."""
-        return self.workers.map(task, items, together=TOGETHER)
+        """Give the results in the order of the items, as `Tasks.over` does."""
+        return Tasks(self.workers, task, TOGETHER).over(items)
 
     def describe(self, step: Step) -> str:  # noqa: ARG002 - the protocol's
         """Say where it is done."""
@@ -120,7 +121,7 @@ class DetectorExecutor:
         """Have an order done, detector by detector; each by the worker that has its prepared frames, if it can."""
         assert self.world.plan is not None
         items = list(errands(order, self.world.plan, self.workers.name))
-        results = self.workers.map(Task(do, "latcal-dask"), items, near=self._at)
+        results = Tasks(self.workers, Task(do, "latcal-dask"), near=self._at).over(items)
         for errand, done in zip(items, results, strict=True):
             self._near[errand.detector] = done.worker
             self._tables.update({ref.id: product for ref, product in done.products})

@@ -20,6 +20,7 @@ from nights import BIASES, on, planned, run
 
 from latcal_dask.executors import AmplifierExecutor
 from latcal_dask.options import DaskOptions
+from latcal_dask.tasks import Tasks
 
 
 def opened(address: str, folder: Path, connect: str = "20 s") -> AmplifierExecutor:
@@ -31,7 +32,7 @@ def test_a_worker_that_is_killed_costs_its_own_tasks_and_no_other(address: str, 
     items = [str(tmp_path / f"{number:02}") for number in range(40)]
     items[20] += "fatal"
     with opened(address, tmp_path) as executor:
-        pids = list(executor.workers.map(Task(note_and_die_once, "mine"), items))
+        pids = list(Tasks(executor.workers, Task(note_and_die_once, "mine")).over(items))
     done = {item: Path(item).read_text("utf-8").split() for item in items}
     dead = done[items[20]][0]
     assert len(pids) == len(items)
@@ -62,7 +63,7 @@ def test_a_run_that_is_to_end_waits_for_no_task_and_what_is_under_way_has_ended_
         threading.Timer(0.5, executor.world.stop.set).start()
         began = time.monotonic()
         with pytest.raises(BuildError, match="interrupted"):
-            list(executor.workers.map(Task(linger, "mine"), paths))
+            list(Tasks(executor.workers, Task(linger, "mine")).over(paths))
         assert time.monotonic() - began < 1.5  # a task takes 2 s
     begun = [path for path in paths if Path(path).exists()]
     assert len(begun) <= 2
