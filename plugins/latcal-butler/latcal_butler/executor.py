@@ -98,7 +98,10 @@ class PipetaskExecutor:
         """End the process, if one runs, and remove the frames that were prepared, as a run without pipetask does."""
         self._processes.end()
         if self._made:
-            with self._writing() as butler:
+            from lsst.daf.butler import MissingDatasetTypeError
+
+            # of the first pipeline of a repository that was interrupted there is not even the kind
+            with self._writing() as butler, contextlib.suppress(MissingDatasetTypeError):
                 found = butler.query_all_datasets(self._made, name=PREPARED, find_first=False, limit=None)
                 mine = [one for one in found if is_ours(one.datasetType)]
                 butler.pruneDatasets(mine, disassociate=True, unstore=True, purge=True)
@@ -191,9 +194,11 @@ class PipetaskExecutor:
         command = evolve(command, orders=orders, summary=str(folder / "summary.json"))
         log = folder / "log.txt"
         words = command.arguments()
-        code = self._processes.run([str(self.options.program or program()), *words[1:]], log)
-        with self._writing() as butler:
-            self._enter(butler, order.run, command.output)
+        try:
+            code = self._processes.run([str(self.options.program or program()), *words[1:]], log)
+        finally:  # what one made that was interrupted goes with all else
+            with self._writing() as butler:
+                self._enter(butler, order.run, command.output)
         if code:
             self._store.write_report(order.run, {f"{order.step.id}_pipetask.log": log.read_text(errors="replace")})
             raise failure(Path(command.summary), log, order.step.id)

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,11 +18,12 @@ from attrs import evolve
 from corners import WAIVED, recipe, run
 from latcal.plugin import BuildError, NotReady, Plan, Status
 from latcal.testing import samples
-from lsst.daf.butler import DatasetType
+from lsst.daf.butler import Butler, DatasetType
 from repositories import copied
 
 from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
 from latcal_butler.executor import PipetaskExecutor, PipetaskOptions
+from latcal_butler.naming import chain_name
 from latcal_butler.outcomes import failure, outputs
 from latcal_butler.processes import Processes
 
@@ -111,9 +113,22 @@ def test_what_no_pipeline_can_do_is_said_before_anything_is_taken(tmp_path: Path
         latcal.run(planned(text.replace(old, new)), latcal.load_plugins())
 
 
-def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
+SLOW = """\
+#!{python}
+import os, sys, time
+from lsst.daf.butler import Butler
+repo, output = (sys.argv[sys.argv.index(word) + 1] for word in ("-b", "--output-run"))
+with Butler.from_config(repo, writeable=True) as butler:
+    butler.collections.register(output)
+with open({pid!r}, "w") as file:
+    file.write(f"{{os.getpid()}} {{output}}")
+time.sleep(60)
+"""
+
+
+def test_a_run_that_is_interrupted_ends_its_process_and_knows_what_that_made(tmp_path: Path) -> None:
     program = tmp_path / "slow"
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    program.write_text(SLOW.format(python=sys.executable, pid=str(tmp_path / "pid")))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
     text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=program)))
@@ -121,7 +136,7 @@ def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
 
     def interrupt() -> None:
         until = time.monotonic() + 120
-        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         stop.set()
 
@@ -131,8 +146,11 @@ def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
     report = latcal.run(planned(text), registry, stop=stop)
     thread.join()
     assert report.exit_code == 130
+    pid, output = (tmp_path / "pid").read_text().split()
     with pytest.raises(ProcessLookupError, match="No such process"):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(int(pid), 0)
+    with Butler.from_config(str(tmp_path / "repo")) as butler:
+        assert output in butler.collections.get_info(chain_name(report.run)).children
 
 
 def test_workers_do_not_outlive_a_process_that_was_killed(tmp_path: Path) -> None:
