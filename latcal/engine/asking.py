@@ -75,7 +75,15 @@ class Asked:
         """Open the camera."""
         try:
             self._answer("to open", self._begin)
-        except BaseException:
+        except LatcalError:
+            self._caller.end()
+            raise
+        except BaseException:  # a signal: what is open, or opens yet, is closed
+            with self._telling:
+                self.lost = self.lost or "left while it was opened"
+            if self._open:
+                self._close()
+            self._caller.rests(self.limits.abort_s)
             self._caller.end()
             raise
         return self

@@ -188,6 +188,15 @@ def after(plan: Plan, registry: Registry) -> Iterator[Problem]:
     for planned in plan.stages:
         yield from _counts(plan, planned)
     yield from _clashes(plan)
+    yield from _apart(plan, registry)
+
+
+def _apart(plan: Plan, registry: Registry) -> Iterator[Problem]:
+    """Refuse a store that nobody else has where whole steps are done in other processes."""
+    executor, use = registry.get("executor", plan.executor.use), plan.recipe.store.use
+    if executor.whole_steps and executor.pickles and not registry.get("store", use).shared:
+        what = f"the executor {executor.name!r} works in other processes, and they have no part in the store {use!r}"
+        yield _at(plan.recipe, "store", "use", what=what, hint="write 'store: {use: folder, root: ./store}', or another executor")
 
 
 def carried(plan: Plan, registry: Registry) -> None:

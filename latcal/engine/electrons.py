@@ -50,7 +50,12 @@ class _Read:
 
 
 def to_electrons(frame: Frame, preparation: Preparation) -> dict[str, Prepared]:
-    """Give the amplifiers of a raw frame in electrons.
+    """Give the amplifiers of a raw frame in electrons, by name: `each_in_electrons`, all at once."""
+    return dict(each_in_electrons(frame, preparation))
+
+
+def each_in_electrons(frame: Frame, preparation: Preparation) -> Iterator[tuple[str, Prepared]]:
+    """Give the amplifiers of a raw frame in electrons, one after another.
 
     Crosstalk is seen among the pixels that are read at the same time: after the serial overscan, without which there
     is no signal to speak of, before the parallel one, which sees it as well, and before anything is turned.
@@ -61,39 +66,41 @@ def to_electrons(frame: Frame, preparation: Preparation) -> dict[str, Prepared]:
         With raw pixels [adu].
     preparation : Preparation
 
-    Returns
-    -------
-    dict of str to Prepared
-        By amplifier.
+    Yields
+    ------
+    str, Prepared
+        The name of an amplifier, and what it shows.
 
     Raises
     ------
     BuildError
         If an amplifier's raw image has too few values or another shape than the detector says, or its overscan cannot
-        be subtracted; every such amplifier is named.
+        be subtracted; every such amplifier is named, after all others were given.
     """
     read, finish = partial(_read, frame, preparation), partial(_finish, preparation)
     if not preparation.on(frame.detector).crosstalk:
-        return _each(frame, lambda amplifier, place: finish(read(amplifier, place), amplifier, place))
-    every = _each(frame, lambda amplifier, place: _signal(read(amplifier, place)))
-    every = _without_crosstalk(every, frame.detector.crosstalk)  # what was read is let go
-    return _each(frame, lambda amplifier, place: finish(every[amplifier.name], amplifier, place))
+        yield from _each(frame, lambda amplifier, place: finish(read(amplifier, place), amplifier, place))
+        return
+    every = dict(_each(frame, lambda amplifier, place: _signal(read(amplifier, place))))
+    every = _without_crosstalk(every, frame.detector.crosstalk)  # what was read is let go, and each when it is done
+    yield from _each(frame, lambda amplifier, place: finish(every.pop(amplifier.name), amplifier, place))
 
 
-def _each(frame: Frame, work: Callable[[Amplifier, str], T]) -> dict[str, T]:
+def _each(frame: Frame, work: Callable[[Amplifier, str], T]) -> Iterator[tuple[str, T]]:
     """Do something for every amplifier, given its place; name all for which it cannot be done."""
-    done, faults = dict[str, T](), dict[str, BuildError]()
+    faults = dict[str, BuildError]()
     for amplifier in frame.detector.amplifiers:
         place = f"exposure {frame.exposure.id}, detector {frame.detector.name}, amplifier {amplifier.name}"
         try:
-            done[amplifier.name] = work(amplifier, place)
+            done = work(amplifier, place)
         except BuildError as error:
             faults[amplifier.name] = error
+        else:
+            yield amplifier.name, done
     if faults:
         first, *others = faults
         more = f"; likewise amplifiers {', '.join(others)}" if others else ""
         raise BuildError(f"{faults[first]}{more}") from faults[first]
-    return done
 
 
 @contextmanager
@@ -132,35 +139,28 @@ def _without_crosstalk(every: Mapping[str, _Read], coefficients: Coefficients) -
 
 def _finish(preparation: Preparation, read: _Read, amplifier: Amplifier, place: str) -> Prepared:
     gain = amplifier.gain
+    pixels = np.empty(amplifier.data.shape, np.float32)
+    turned = pixels[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
     with _at(place):
         found = overscan.subtract_parallel(
             read.found,
             model=preparation.parallel,
             clip=preparation.clip,
             nominal_read_noise=amplifier.read_noise / gain,
+            saturation=amplifier.saturation,
+            scale=gain,
+            out=turned,
         )
-    electrons, saturated = _usable(found.pixels, amplifier.saturation)
-    electrons *= np.float32(gain)  # an array of our own: the overscan made it for us
-    turned = electrons[:: -1 if amplifier.flip_y else 1, :: -1 if amplifier.flip_x else 1]
     return Prepared(
-        pixels=np.ascontiguousarray(turned, dtype=np.float32),
+        pixels=pixels,
         read_noise=gain * found.read_noise,
         read_noise_error=gain * found.read_noise_error,
         frame_noise=gain * found.frame_noise,
-        level=statistics.level(electrons),
+        level=statistics.level(pixels),
         pedestal=found.pedestal,
-        saturated=saturated,
+        saturated=found.saturated,
         without_number=read.without_number,
     )
-
-
-def _usable(pixels: Pixels, saturation: float) -> tuple[Pixels, int]:
-    """Give pixels, NaN where saturated or without value, and how many are saturated; the same array if none is."""
-    if float(pixels.max(initial=-np.inf)) < saturation and float(pixels.min(initial=np.inf)) > -np.inf:
-        return pixels, 0  # as of most amplifiers; a NaN would be the greatest value
-    with np.errstate(invalid="ignore"):
-        saturated = pixels >= np.float32(saturation)
-    return np.where(saturated | ~np.isfinite(pixels), np.float32(np.nan), pixels), int(np.count_nonzero(saturated))
 
 
 def _slices(box: Box | None) -> tuple[slice, slice] | None:

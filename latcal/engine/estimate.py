@@ -39,12 +39,16 @@ def likely_time(take: Take) -> float:
     return take.time_s if take.time_s is not None else take.longest_s if take.expected_s is None else take.expected_s
 
 
-def lack_of_room(takes: Iterable[Take], instrument: Instrument, raw_bytes: int, store: Store) -> Iterator[Problem]:
-    """See that the exposures fit into the store, and the prepared frames into the scratch folder."""
+def lack_of_room(
+    takes: Iterable[Take], instrument: Instrument, raw_bytes: int, store: Store, *, prepared: bool
+) -> Iterator[Problem]:
+    """See that the exposures fit into the store, and the prepared frames, if there will be any, into the scratch folder."""
     room, size = store.free_bytes(), raw_bytes * MARGIN
     if room is not None and room < size:
         what = f"the store has room for {room / 1e9:.1f} GB, and the exposures need {size / 1e9:.1f} GB"
         yield Problem(what, "make room", path="store")
+    if not prepared:
+        return
     pixels = {d.id: d.shape[0] * d.shape[1] for d in instrument.detectors}
     scratch = 4.0 * sum(pixels[detector] for take in takes if not take.discarded for detector in take.detectors)
     folder = tempfile.gettempdir()

@@ -133,7 +133,8 @@ class Levels:
         if take.sequence in self.given_up:
             return NOT_FOUND
         try:
-            time_s = solving.next_probe(self._measured(take), self._range(take))
+            zero = self._zero(take)
+            time_s = solving.next_probe(self._measured(take, zero), self._range(take, zero))
         except BuildError as error:
             raise self._give_up(take, f"no level is found: {error}") from error
         if time_s is None:
@@ -159,10 +160,10 @@ class Levels:
             raise self.given_up[take.sequence]
         key = (take.sequence, str(take.level))
         if take.level is not None and key not in self.solved:
-            within = self._range(take)
-            limits = {"ceiling": within.ceiling, "shortest": within.shortest, "longest": take.longest_s}
             try:
-                measured = self._measured(take)
+                zero = self._zero(take)
+                measured, within = self._measured(take, zero), self._range(take, zero)
+                limits = {"ceiling": within.ceiling, "shortest": within.shortest, "longest": take.longest_s}
                 self.solved[key] = solving.solve(measured, self.ledger.plan.instrument.electrons(take.level), **limits)
             except BuildError as error:
                 raise self._give_up(take, f"no time for {take.level}: {error}") from error
@@ -170,21 +171,21 @@ class Levels:
             self.ledger.emit(Solved(take.sequence, str(take.level), self.solved[key], pairs))
         return self.solved[key]
 
-    def _range(self, take: Take) -> solving.Range:
+    def _range(self, take: Take, zero: Mapping[_Place, float]) -> solving.Range:
+        """Give between what its time is sought; where a pedestal is left in the frames, they are full that much sooner."""
         plan = self.ledger.plan
-        return search_range(plan.recipe.sequences[take.sequence], plan.instrument, self.described)
+        within = search_range(plan.recipe.sequences[take.sequence], plan.instrument, self.described)
+        return evolve(within, ceiling=within.ceiling - max(zero.values(), default=0.0))
 
     def _give_up(self, take: Take, what: str) -> NotReady:
         hint = "see to the lamp; 'longest' of the sequence says how long an exposure may be"
         return self.given_up.setdefault(take.sequence, NotReady([Problem(what, hint, path=take.sequence)]))
 
-    def _measured(self, take: Take) -> list[solving.Probe]:
-        """Wait for the probes of a sequence that come before an exposure; give time and level of those that came.
+    def _probes(self, take: Take) -> tuple[list[Take], list[Take]]:
+        """Wait for the probes of a sequence that come before an exposure; give those planned, and those that came.
 
         Raises
         ------
-        BuildError
-            If that without light did not come, where levels are counted from one.
         CameraError
             If the run is to end before.
         """
@@ -192,11 +193,26 @@ class Levels:
         probes = [step for step in steps if isinstance(step, Take) and step.probe and step.sequence == take.sequence]
         if not self.ledger.wait_for(partial(self.ledger.ended, tuple(step.id for step in probes))):
             raise CameraError(INTERRUPTED)
-        came = [step for step in probes if self.ledger.status[step.id] is Status.DONE]
+        return probes, [step for step in probes if self.ledger.status[step.id] is Status.DONE]
+
+    def _zero(self, take: Take) -> dict[_Place, float]:
+        """Give the levels without light of a sequence, by place [electron]; empty where overscans say them.
+
+        Raises
+        ------
+        BuildError
+            If the exposure without light did not come.
+        CameraError
+            If the run is to end before.
+        """
+        probes, came = self._probes(take)
         if any(step.zero for step in probes) and not any(step.zero for step in came):
             raise BuildError("the exposure without light, from which levels are counted, did not come")
-        zero = {place: frame.level for step in came if step.zero for place, frame in self._frames(step).items()}
-        return [self._probe(step, zero) for step in came if not step.zero]
+        return {place: frame.level for step in came if step.zero for place, frame in self._frames(step).items()}
+
+    def _measured(self, take: Take, zero: Mapping[_Place, float]) -> list[solving.Probe]:
+        """Give time and level of the probes of a sequence that came; errors are those of `_zero` and `_probe`."""
+        return [self._probe(step, zero) for step in self._probes(take)[1] if not step.zero]
 
     def _probe(self, step: Take, zero: Mapping[_Place, float]) -> solving.Probe:
         """Give time and level of a probe, the level being the median over detectors and amplifiers.
@@ -205,10 +221,19 @@ class Levels:
         ----------
         zero : mapping of (int, Preparation, str) to float [electron]
             By place: what there is without light; nothing where overscans say it.
+
+        Raises
+        ------
+        BuildError
+            If the exposure without light lacks an amplifier that it has.
         """
+        frames = self._frames(step)
+        lacking = sorted({f"{name} of detector {detector}" for detector, _, name in frames.keys() - zero.keys()})
+        if zero and lacking:
+            raise BuildError(f"the exposure without light has no amplifier {', '.join(lacking)}")
         levels = [
-            math.inf if math.isnan(one.level) and one.saturated else one.level - zero.get(place, 0.0)
-            for place, one in self._frames(step).items()
+            math.inf if math.isnan(one.level) and one.saturated else one.level - (zero[place] if zero else 0.0)
+            for place, one in frames.items()
         ]
         return solving.Probe(self.ledger.exposures[step.id].time_s, statistics.median(levels))
 

@@ -10,7 +10,7 @@ from latcal.engine.ledger import Made
 from latcal.engine.work import Work
 from latcal.errors import PluginError
 from latcal.model.metrics import Measurement
-from latcal.model.products import ProductRef
+from latcal.model.products import Product, ProductRef
 from latcal.model.steps import Build, FromStep, Plan, Verify
 from latcal.plugin.calling import Guarded
 from latcal.plugin.protocols import Order
@@ -48,6 +48,8 @@ class Ordering:
         wanted = self.work.registry.get("calibration", step.kind).makes
         refs: dict[tuple[int | None, int], ProductRef] = {}
         for ref in self.executor.build(self.order(step)):
+            if (ref.exposure, ref.detector) in refs:
+                raise PluginError(f"{self.executor.distribution}: build of the executor gave {ref} beside {refs[ref.exposure, ref.detector]}")
             refs[ref.exposure, ref.detector] = ref
         made: dict[int, Made] = {}
         for group in groups:
@@ -66,6 +68,13 @@ class Ordering:
         """Have every exposure or group measured."""
         found: tuple[Measurement, ...] = self.executor.verify(self.order(step))
         return found
+
+    def tables(self, ref: ProductRef) -> Product:
+        """Give a product that was built or verified, for its tables: the executor may have them where its planes are not."""
+        if callable(getattr(self.executor.opened, "tables", None)):
+            product: Product = self.executor.tables(ref)
+            return product
+        return self.work.store.get(ref)
 
     def order(self, step: Build | Verify) -> Order:
         """Say what is to be done."""

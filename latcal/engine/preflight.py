@@ -11,6 +11,7 @@ from latcal.engine.agreement import Agreement
 from latcal.engine.asking import Asked
 from latcal.engine.estimate import estimate, lack_of_room
 from latcal.engine.occupancy import occupancy
+from latcal.engine.ordering import does_whole_steps
 from latcal.errors import NotReady, PluginError, Problem, ProductNotFound
 from latcal.model.events import Kept, Resolved, ResolvedNeed
 from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
@@ -107,7 +108,8 @@ class _Preflight:
         yield from self._look_up()
         yield from Agreement(self.plan, self.registry, self.found, self.kept).problems()
         yield from self._occupied("refuse")
-        yield from lack_of_room(takes, self.plan.instrument, self.estimate.raw_bytes, self.store)
+        prepared = not does_whole_steps(self.plan, self.registry)
+        yield from lack_of_room(takes, self.plan.instrument, self.estimate.raw_bytes, self.store, prepared=prepared)
 
     @property
     def takes(self) -> tuple[Take, ...]:

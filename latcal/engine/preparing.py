@@ -10,20 +10,23 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
-from latcal.engine.electrons import to_electrons
+from latcal.engine.electrons import Prepared, each_in_electrons
 from latcal.errors import BuildError, StoreError
 from latcal.model.frames import AmplifierFrame, Frame, Plane
 from latcal.model.geometry import Box, Detector, Preparation
 from latcal.model.products import MASK_PLANES, NOWHERE, AmplifierProduct, Product, ProductRef
 
 __all__ = ["prepare", "spill"]
+
+_NONE = np.empty((0, 0), np.float32)
 
 _LEFT_OUT = ("kept",)
 """Planes that no worker reads."""
@@ -57,10 +60,17 @@ def prepare(frame: Frame, preparation: Preparation, folder: Path) -> dict[str, A
     StoreError
         If the scratch file cannot be written.
     """
-    prepared = to_electrons(frame, preparation)
     key = hashlib.sha256(repr(preparation).encode()).hexdigest()[:12]
     name = f"frame-{frame.exposure.id}-{frame.detector.id}-{key}.f32"
-    planes = _write(folder / name, [one.pixels for one in prepared.values()])
+    prepared = dict[str, Prepared]()
+
+    def pixels() -> Iterator[NDArray[Any]]:
+        # each amplifier is written before the next is read: no more than one is in memory
+        for amplifier, one in each_in_electrons(frame, preparation):
+            prepared[amplifier] = evolve(one, pixels=_NONE)
+            yield one.pixels
+
+    planes = _write(folder / name, pixels())
     detector_level = _mean(one.level for one in prepared.values())
     return {
         name: AmplifierFrame(
@@ -151,10 +161,12 @@ def _write(path: Path, planes: Iterable[NDArray[Any]]) -> list[Plane]:
                 written.append(Plane(str(path), offset, (ny, nx), pixels.dtype.name))
                 offset += file.write(np.ascontiguousarray(pixels).data)
         Path(draft).replace(path)
+        draft = None
     except OSError as error:
+        raise StoreError(f"{path}: a scratch file cannot be written: {error.strerror or error}") from error
+    finally:
         if draft is not None:
             Path(draft).unlink(missing_ok=True)
-        raise StoreError(f"{path}: a scratch file cannot be written: {error.strerror or error}") from error
     return written
 
 

@@ -109,9 +109,10 @@ class ProcessingLane:
         grouped = named.declaration.groups_apart
         groups = self.work.groups(step) if grouped else (takes,)
         if self.whole_steps:
-            whole = Ordering(self.work, self.executor).build(step, groups, apart=grouped)
+            ordering = Ordering(self.work, self.executor)
+            whole = ordering.build(step, groups, apart=grouped)
             for ref in whole.every:
-                self._note_failures(step, ref, self.work.store.get(ref))
+                self._note_failures(step, ref, ordering.tables(ref))
             self._built(step, whole)
             return
         needs = self.work.needed(step)
@@ -178,10 +179,14 @@ class ProcessingLane:
         return verdict
 
     def _products(self, step: Verify, needs: Needs) -> dict[str, Product]:
-        """Give the products that are verified, by detector name, for what is judged of them as a whole."""
+        """Give the tables of the products that are verified, by detector name, for what is judged of them as a whole.
+
+        Without planes: those of 189 sensors do not fit into memory.
+        """
+        read = Ordering(self.work, self.executor).tables if self.whole_steps else self.work.store.get
         detectors = self.work.detectors(self.ledger.planned(step))
         refs = {detector.name: needs[detector.id].get(step.kind) for detector in detectors}
-        return {name: self.work.store.get(found[0]) for name, found in refs.items() if found is not None}
+        return {name: evolve(read(found[0]), planes={}) for name, found in refs.items() if found is not None}
 
     def _keep(self, step: Verify, planned: PlannedStage, named: Named, takes: tuple[int, ...], needs: Needs) -> None:
         """Keep the images that were measured, as products of their own, one per exposure and detector."""

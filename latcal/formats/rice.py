@@ -6,7 +6,7 @@ for each tile; where it is not installed (the extra ``fast``), astropy reads the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -88,10 +88,10 @@ class Tiles:
         first, last = start // self.rows, -(-stop // self.rows)
         if last > self.count:
             raise ValueError(f"it has {self.count} tiles, and {last} are wanted")
-        places = np.frombuffer(data, ">i8" if self.wide else ">i4", 2 * self.count).reshape(-1, 2)
+        kind = ">i8" if self.wide else ">i4"
+        places = np.frombuffer(data, kind, 2 * self.count).reshape(-1, 2)[first:last].astype(np.int64).tolist()
         pixels = np.empty((min(last * self.rows, shape[0]) - first * self.rows, shape[1]), self.kind)
-        for tile, (length, offset) in enumerate(places[first:last].tolist()):
-            out = pixels[tile * self.rows : (tile + 1) * self.rows].reshape(-1)
+        for tile, ((length, offset), out) in enumerate(zip(places, self._outs(pixels), strict=True)):
             begin = self.heap + offset
             if begin + length > len(data):
                 raise ValueError(f"its tile {first + tile + 1} is damaged: it ends after the data")
@@ -100,3 +100,10 @@ class Tiles:
             except RcompError as error:
                 raise ValueError(f"its tile {first + tile + 1} is damaged: {error}") from error
         return pixels[start - first * self.rows : stop - first * self.rows]
+
+    def _outs(self, pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Give the pixels of each tile in one row: a walk over rows, where there are as many as a sensor has, is quick."""
+        whole = len(pixels) // self.rows * self.rows
+        yield from pixels[:whole].reshape(-1, self.rows * pixels.shape[1])
+        if whole < len(pixels):
+            yield pixels[whole:].reshape(-1)

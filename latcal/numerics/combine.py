@@ -21,7 +21,7 @@ from latcal.numerics.moments import Summing, alike
 from latcal.numerics.ranks import Ranking, middles
 from latcal.numerics.rates import rate
 from latcal.numerics.rejection import medians, within_noise
-from latcal.numerics.stacks import Combined, Stack, Strip, strips
+from latcal.numerics.stacks import BLOCK_BYTES, BLOCK_STRIPS, Combined, Stack, Strip, strips
 from latcal.numerics.walks import walk
 
 __all__ = ["Combined", "clipped_mean", "mean", "median", "rate"]
@@ -82,24 +82,23 @@ def mean(
     model = Model.of(frames, poisson)
     lost, kept = efficiency.one_clip(clip) if len(frames.reads) > 2 else (1.0, 1.0)
     canvas = Canvas.of(frames, model, lost**2 * kept)
-    groups = alike(model)
+    groups, step = alike(model), _rows(frames, rows)
 
     def look(values: Wide) -> Planes:
         centre = medians(values)
         return average(values, within_noise(values, centre, model.sigma(centre), clip), frames.weights, model)
 
     def work(todo: Iterator[Strip]) -> int:
-        rejected, summing = 0, Summing.of(frames, groups, _pixels(frames, rows))
+        rejected, summing = 0, Summing.of(frames, groups, step * shape[1])
         with np.errstate(invalid="ignore", over="ignore"):
-            for strip in todo:
-                numbers = frames.numbers(strip.read)
+            for strip, numbers in frames.strips(todo, step):
                 moments = summing(numbers)
                 canvas.paint(strip, moments, moments.mean)
                 places = moments.suspicious(clip)
                 rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
         return rejected
 
-    return canvas.combined(walk(_strips(frames, rows), work, threads), lost)
+    return canvas.combined(walk(_blocks(frames, step, threads), work, threads), lost)
 
 
 def clipped_mean(
@@ -140,7 +139,7 @@ def clipped_mean(
     frames = Stack.of(stack, noise, shape, scale)
     model = Model.of(frames, poisson)
     lost, kept = efficiency.clipped_mean(np.arange(len(frames.reads) + 1.0), clip, iterations)
-    canvas = Canvas.of(frames, model, 1.0)
+    canvas, step = Canvas.of(frames, model, 1.0), _rows(frames, rows)
 
     def look(values: Wide) -> Planes:
         planes = average(values, clipped_samples(values, clip, iterations), frames.weights, model)
@@ -148,10 +147,9 @@ def clipped_mean(
 
     def work(todo: Iterator[Strip]) -> int:
         count, rejected = len(frames.reads), 0
-        ranking, factor = Ranking.of(frames, range(count), _pixels(frames, rows)), lost[count] ** 2 * kept[count]
+        ranking, factor = Ranking.of(frames, range(count), step * shape[1]), lost[count] ** 2 * kept[count]
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            for strip in todo:
-                numbers = frames.numbers(strip.read)
+            for strip, numbers in frames.strips(todo, step):
                 moments, ranks = ranking(numbers)
                 canvas.paint(strip, moments, moments.mean, float(factor))
                 start = Start.of(ranks, clip)
@@ -164,7 +162,7 @@ def clipped_mean(
                 rejected += canvas.mend(strip, places, look(frames.chosen(numbers, places)))
         return rejected
 
-    return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
+    return canvas.combined(walk(_blocks(frames, step, threads), work, threads), float(lost[-1]))
 
 
 def median(
@@ -198,7 +196,7 @@ def median(
     frames = Stack.of(stack, noise, shape, scale)
     model = Model.of(frames, poisson)
     lost = efficiency.median(np.arange(len(frames.reads) + 1.0))
-    canvas = Canvas.of(frames, model, 1.0)
+    canvas, step = Canvas.of(frames, model, 1.0), _rows(frames, rows)
     below, above = middles(len(frames.reads))
     far = np.float32(FAR * float(np.sqrt(model.floor.min())))
 
@@ -207,10 +205,9 @@ def median(
         return planes.times((lost**2)[planes.counted])
 
     def work(todo: Iterator[Strip]) -> int:
-        ranking = Ranking.of(frames, {below, above}, _pixels(frames, rows))
+        ranking = Ranking.of(frames, {below, above}, step * shape[1])
         with np.errstate(invalid="ignore", over="ignore"):
-            for strip in todo:
-                numbers = frames.numbers(strip.read)
+            for strip, numbers in frames.strips(todo, step):
                 moments, ranks = ranking(numbers)
                 offset = np.float32(0.5) * (ranks[below] + ranks[above])
                 canvas.paint(strip, moments, offset, float(lost[-1] ** 2))
@@ -219,14 +216,18 @@ def median(
                 canvas.mend(strip, places, look(frames.chosen(numbers, places)))
         return 0
 
-    return canvas.combined(walk(_strips(frames, rows), work, threads), float(lost[-1]))
+    return canvas.combined(walk(_blocks(frames, step, threads), work, threads), float(lost[-1]))
 
 
-def _strips(frames: Stack, rows: int | None) -> Iterator[Strip]:
-    return strips(frames.shape, len(frames.reads), rows)
+def _rows(frames: Stack, rows: int | None) -> int:
+    """Give the rows of one strip, which are those of the first."""
+    first = next(strips(frames.shape, len(frames.reads), rows), None)
+    return first.read.stop if first else 1
 
 
-def _pixels(frames: Stack, rows: int | None) -> int:
-    """Give the pixels of the largest strip, which is the first."""
-    first = next(_strips(frames, rows), None)
-    return (first.read.stop if first else 0) * frames.shape[1]
+def _blocks(frames: Stack, step: int, threads: int) -> Iterator[Strip]:
+    """Cut the frames into blocks that are read at once: several strips, but so that no thread is without work for long."""
+    height, width = frames.shape
+    room = BLOCK_BYTES // max(4 * len(frames.reads) * step * width, 1)
+    share = -(-height // step) // (4 * threads)
+    return strips(frames.shape, len(frames.reads), step * max(min(BLOCK_STRIPS, room, share), 1))

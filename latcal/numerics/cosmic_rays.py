@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from latcal.numerics.arrays import Mask, Pixels
 from latcal.numerics.growth import grown
-from latcal.numerics.stacks import STRIP_PIXELS
 from latcal.numerics.statistics import unclipped
 
 REACH: Final = 4
@@ -29,6 +28,9 @@ TAIL: Final = 3.0
 
 MARGIN: Final = 1.0
 """Candidates are chosen this many sigma below the threshold, as their neighbours are noisy too."""
+
+WALKED: Final = 65_536
+"""Pixels in which candidates are looked for at a time; latcal's choice, measured: what is made of them stays in the cache."""
 
 AT_ONCE: Final = 20_000
 """Candidates looked at in one go: it bounds memory (9 x 9 float32 each)."""
@@ -135,7 +137,7 @@ class _Image:
         Some rows at a time: what is made of them stays in the cache, and this is nearly all that a clean image costs.
         """
         inner, (height, width) = slice(REACH, -REACH), self.sigma.shape
-        step = max(STRIP_PIXELS // max(width, 1), 1)
+        step = max(WALKED // max(width, 1), 1)
         found = [np.empty(0, dtype=np.intp)]
         for start in range(0, height, step):
             stop = min(start + step, height)

@@ -20,6 +20,7 @@ from latcal.errors import BuildError
 from latcal.numerics.arrays import Pixels, Wide
 from latcal.numerics.overscan_models import PARALLEL, PARALLEL_MODELS, SERIAL, SERIAL_MODELS
 from latcal.numerics.samples import QUANTISATION, Samples, narrow
+from latcal.numerics.statistics import AT_ONCE
 
 __all__ = [
     "PARALLEL_MODELS",
@@ -41,7 +42,7 @@ class Overscan:
 
     Parameters
     ----------
-    pixels : (ny, nx) [adu]
+    pixels : (ny, nx) [adu, times the scale that was asked for]
         The data section, overscan subtracted.
     read_noise : scalar [adu]
         Without quantisation; not lowered by the model that was subtracted.
@@ -51,6 +52,8 @@ class Overscan:
         What subtracting either model adds to the variance of a data pixel.
     pedestal : scalar [adu]
         Mean over the data section of what was subtracted.
+    saturated : int
+        Pixels that reached the saturation that was told.
     """
 
     pixels: Pixels
@@ -59,6 +62,7 @@ class Overscan:
     serial_variance: float
     parallel_variance: float
     pedestal: float
+    saturated: int = 0
 
     @property
     def frame_noise(self) -> float:
@@ -196,28 +200,62 @@ def measure_pedestals(
 
 
 def subtract_parallel(
-    found: WithPedestals, *, model: str = "line", clip: float = 5.0, nominal_read_noise: float | None = None
+    found: WithPedestals,
+    *,
+    model: str = "line",
+    clip: float = 5.0,
+    nominal_read_noise: float | None = None,
+    saturation: float = math.inf,
+    scale: float = 1.0,
+    out: Pixels | None = None,
 ) -> Overscan:
     """Subtract the parallel overscan of what the serial one left, and trim it.
 
     Parameters
     ----------
     found : WithPedestals
+    saturation : scalar [adu]
+        A pixel that reaches it is NaN in what is given, and counted.
+    scale : scalar
+        What the pixels are multiplied with at last: the gain, if electrons are wanted.
+    out : (ny, nx) float32 or None
+        Where the pixels go, which may be a view that turns them; a fresh array without.
 
     Other parameters and errors are those of `subtract`.
     """
     _require("parallel", model, PARALLEL_MODELS)
-    corrected = found.part(found.rows, found.columns)
-    columns, variance, noise = np.zeros(corrected.shape[1]), 0.0, found.samples
+    shape = (found.rows.stop - found.rows.start, found.columns.stop - found.columns.start)
+    columns, variance, noise = np.zeros(shape[1]), 0.0, found.samples
     if found.across is not None:
         region = found.part(found.across, found.columns)
         noise = noise if noise is not None else Samples.of(region, clip, "parallel")
         if model != "none":
             columns, variance = PARALLEL[model](Samples.of(region.T, clip, "parallel"), 0.0)
-    corrected -= narrow(columns)
+    pixels = np.empty(shape, np.float32) if out is None else out
+    saturated = _write(found, narrow(columns), saturation, np.float32(scale), pixels)
     read_noise, error = _read_noise(noise, nominal_read_noise)
     pedestal = float(found.pedestals[found.rows].mean() + columns.mean())
-    return Overscan(corrected, read_noise, error, found.variance, variance, pedestal)
+    return Overscan(pixels, read_noise, error, found.variance, variance, pedestal, saturated)
+
+
+def _write(found: WithPedestals, columns: Pixels, saturation: float, scale: np.float32, out: Pixels) -> int:
+    """Write what is left of the data, and tell how many pixels are saturated.
+
+    All is done with some rows at a time: they stay in the cache, and the memory is walked through once.
+    """
+    saturated = 0
+    at_once = max(AT_ONCE // max(out.shape[1], 1), 1)
+    for start in range(0, out.shape[0], at_once):
+        rows = slice(start, min(start + at_once, out.shape[0]))
+        left = found.part(slice(found.rows.start + rows.start, found.rows.start + rows.stop), found.columns)
+        left -= columns
+        if not (left.max(initial=-np.inf) < saturation and left.min(initial=np.inf) > -np.inf):  # NaN is the greatest
+            with np.errstate(invalid="ignore"):
+                full = left >= np.float32(saturation)
+            saturated += int(np.count_nonzero(full))
+            left[full | ~np.isfinite(left)] = np.nan
+        np.multiply(left, scale, out=out[rows])
+    return saturated
 
 
 def _read_noise(samples: Samples | None, nominal: float | None) -> tuple[float, float]:

@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from latcal.errors import BuildError
 from latcal.numerics.arrays import Mask, Pixels, ReadNumbers, Wide
 
-STRIP_PIXELS: Final = 65_536
-"""Pixels of one strip of one frame; latcal's choice, measured: a few planes of them stay in the cache of a processor."""
+STRIP_PIXELS: Final = 131_072
+"""Pixels of one strip of one frame; latcal's choice, measured: a few planes of them stay in the cache of a processor, and two
+threads are not in each other's way, as they are where each call of numpy is over in no time."""
 
-STRIP_BYTES: Final = 8_000_000
+STRIP_BYTES: Final = 12_000_000
 """Pixels of one strip of all frames, at most; latcal's choice: it bounds memory at any number of frames."""
+
+BLOCK_BYTES: Final = 32_000_000
+"""Pixels of all frames that are read at once, at most; latcal's choice: it bounds memory at any number of frames."""
+
+BLOCK_STRIPS: Final = 2
+"""Strips that are read at once, at most; latcal's choice, measured: files are opened less often, and threads rarely wait."""
 
 ENOUGH: Final = 2**16
 """Pixels that tell the median of an image; latcal's choice: 0.5 % of a standard deviation."""
@@ -150,6 +157,16 @@ class Stack:
     def numbers(self, rows: slice) -> list[NDArray[Any]]:
         """Read rows of every frame as they are: n of (k,), of any number type, not scaled."""
         return [read(rows).reshape(-1) for read in self.reads]
+
+    def strips(self, blocks: Iterator[Strip], rows: int) -> Iterator[tuple[Strip, list[NDArray[Any]]]]:
+        """Read blocks without margin, and give strips of some rows of them with the numbers of every frame, n of (k,)."""
+        width = self.shape[1]
+        for block in blocks:
+            numbers = self.numbers(block.read)
+            for start in range(block.read.start, block.read.stop, rows):
+                part = slice(start, min(start + rows, block.read.stop))
+                places = slice((part.start - block.read.start) * width, (part.stop - block.read.start) * width)
+                yield Strip(part, part, slice(0, part.stop - part.start)), [frame[places] for frame in numbers]
 
     def offsets(self, numbers: NDArray[Any], index: int, reference: Pixels, out: Pixels) -> None:
         """Take from the numbers of a frame, scaled, the reference; one walk over them where there is no scale."""

@@ -239,7 +239,10 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 """By kind of what is opened: its methods and what they must give. It must have all, an executor those of its sort."""
 
 MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
-    {"camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything, "darken": anything}}
+    {
+        "camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything, "darken": anything},
+        "executor": {"tables": one(Product)},
+    }
 )
 """By kind of what is opened: methods that it may have too."""
 

@@ -74,11 +74,15 @@ class StoreType(Declaration):
         ``recognises(path)``: whether a store of this kind lies there. Nothing is opened.
     place : str
         Its option that says where the store lies.
+    shared : bool
+        Whether other processes, on other computers too, can open the same store with the same options: an executor that does
+        whole steps elsewhere works on no other.
     """
 
     open: Callable[[Options, World], Store]
     recognises: Callable[[Path], bool] = _never
     place: str = "root"
+    shared: bool = True
 
 
 @frozen(kw_only=True)
@@ -89,7 +93,8 @@ class ExecutorType(Declaration):
     ----------
     pickles : bool
         Whether tasks, items and results are pickled, since its workers are other processes. Planning sees to it that
-        tasks can be: before an exposure is taken, and not after.
+        tasks can be: before an exposure is taken, and not after; and, of one that does whole steps, that the store is one
+        that other processes can open.
     whole_steps : bool
         Whether it does whole steps, on what lies in the store: `open` then gives a `StepExecutor`, and frames are not
         prepared as they come.

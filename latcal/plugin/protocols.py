@@ -328,7 +328,11 @@ class Order:
 
 
 class StepExecutor(Protocol):
-    """Does whole steps by an engine of its own, which reads raw frames and products in the store. A context manager."""
+    """Does whole steps by an engine of its own, which reads raw frames and products in the store. A context manager.
+
+    It may have ``tables(ref)`` too: a product that it built or verified, without planes, for what is judged of its tables.
+    Otherwise latcal reads every product back, with all its planes.
+    """
 
     def build(self, order: Order) -> Iterable[ProductRef]:
         """Build what a step is to build, put it into the store as of the run, and give the names.

@@ -68,7 +68,7 @@ class Stopwatch:
         self.asked.append(time.perf_counter())
         time.sleep(self.options.exposure)
         exposure = Exposure(request.number, f"S_{request.number}", request.image, 0.0, 0.0, Time.now().tai, request.setup)
-        for frame in self.frames[request.index % MADE]:
+        for frame in self.frames[request.index % len(self.frames)]:
             yield evolve(frame, exposure=exposure)
         self.fetched.append(time.perf_counter())
 

@@ -14,6 +14,7 @@ from latcal.formats.plain import unstructure
 from latcal.formats.products import digest
 from latcal.plugin import (
     BuildError,
+    Column,
     ExecutorType,
     Measurement,
     Order,
@@ -108,13 +109,13 @@ class KernelExecutor:
 class Elsewhere:
     """A plugin with such an executor."""
 
-    def __init__(self, spoil: Callable[[list[ProductRef]], list[ProductRef]] = list) -> None:
-        self.spoil = spoil
+    def __init__(self, spoil: Callable[[list[ProductRef]], list[ProductRef]] = list, *, pickles: bool = False) -> None:
+        self.spoil, self.pickles = spoil, pickles
 
     @hookimpl
     def latcal_executors(self) -> Iterator[ExecutorType]:
         yield ExecutorType(
-            name="elsewhere", summary="Whole steps", options=NoOptions, whole_steps=True,
+            name="elsewhere", summary="Whole steps", options=NoOptions, whole_steps=True, pickles=self.pickles,
             open=lambda options, world: KernelExecutor(world, self.spoil),
         )  # fmt: skip
 
@@ -153,6 +154,7 @@ ONE = "\n".join(line for line in RECIPE.splitlines() if not any(word in line for
         (lambda _: [], "build of the executor gave no bias of detector 0"),
         (lambda refs: [evolve(refs[0], kind="dark")], "build of the executor gave no bias of detector 0"),
         (lambda refs: [*refs, evolve(refs[0], detector=7)], "which was not ordered"),
+        (lambda refs: [*refs, refs[0]], "build of the executor gave bias of detector 0 "),
         (lambda refs: refs[0], "which is not a list of ProductRef"),
     ],
 )
@@ -188,6 +190,34 @@ def test_a_product_that_it_did_not_put_into_the_store_is_seen(tmp_path: Path) ->
     report = night(tmp_path / "store", "elsewhere", latcal.load_plugins(extra=[Elsewhere(forget)]), ONE)
     assert report.exit_code == StoreError.exit_code
     assert report.stages[0].status is Status.FAILED
+
+
+class WithTables(KernelExecutor):
+    """Gives the tables of what it built, so that nobody reads planes back."""
+
+    def tables(self, ref: ProductRef) -> Product:
+        product = self.world.store.get(ref)
+        return evolve(product, planes={}, tables={**product.tables, "failures": FAILED})
+
+
+FAILED = {"amplifier": Column(("C10",)), "reason": Column(("told by the executor",))}
+
+
+def test_the_tables_of_a_product_are_those_that_the_executor_gives_if_it_gives_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = Elsewhere()
+    monkeypatch.setattr(f"{__name__}.KernelExecutor", WithTables)
+    report = night(tmp_path / "store", "elsewhere", latcal.load_plugins(extra=[plugin]), ONE)
+    assert report.exit_code == 0
+    assert any("C10: told by the executor" in note for note in report.notes)
+
+
+def test_steps_that_other_processes_do_whole_want_a_store_that_they_can_open(tmp_path: Path) -> None:
+    registry = latcal.load_plugins(extra=[Elsewhere(pickles=True)])
+    text = ONE.format(instrument=CORNER, root=tmp_path, use="elsewhere").replace(f"{{use: folder, root: {tmp_path}}}", "{use: memory}")
+    with pytest.raises(latcal.plugin.RecipeError, match=r"store\.use: the executor 'elsewhere' works in other processes, and they have"):
+        latcal.plan(latcal.read(text, "night.yaml", registry), registry)
 
 
 def test_a_plan_prints_a_command_line_on_a_line_of_its_own(tmp_path: Path) -> None:

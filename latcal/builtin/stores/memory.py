@@ -266,5 +266,5 @@ def _checksum(frame: Frame) -> str:
 def latcal_stores() -> Iterator[StoreType]:
     """Declare the store ``memory``."""
     yield StoreType(
-        name="memory", summary="In memory, gone after the run", options=MemoryOptions, open=MemoryStore
+        name="memory", summary="In memory, gone after the run", options=MemoryOptions, open=MemoryStore, shared=False
     )

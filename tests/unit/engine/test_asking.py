@@ -11,6 +11,7 @@ from typing import Any, Self
 import pytest
 from attrs import define, field
 
+from latcal.engine.answers import Answer
 from latcal.engine.asking import DARK_S, Asked
 from latcal.errors import CameraError
 from latcal.model.recipe import TimeLimits
@@ -193,3 +194,24 @@ def test_the_time_of_an_exposure_is_waited_for_as_often_as_it_may_be_tried(asked
         camera.attempts = 3
         with pytest.raises(CameraError, match=r"no frame came within 0\.4 s \(3 x 0\.1 s exposure, 0 s readout, limits\.answer 0\.1 s\)"):
             camera.take(request(0, "dark", 0.1))
+
+
+@pytest.mark.parametrize("hangs", ["enter", ""])
+def test_what_a_signal_finds_half_open_is_closed(
+    asked: Callable[..., Asked], hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it opens; or when it just was open."""
+    shutter = Shutter(hangs)
+
+    def interrupted(answer: Answer, *_: object) -> bool:
+        if hangs:
+            assert shutter.begun.wait(PATIENCE)
+            threading.Timer(0.1, shutter.let_go.set).start()
+        else:
+            assert answer.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Answer, "came", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asked(shutter).__enter__()
+    assert shutter.said == ["enter", "exit"]
