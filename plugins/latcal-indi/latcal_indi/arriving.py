@@ -24,6 +24,9 @@ latcal allows itself: what a driver writes is what it was told, rounded, or what
 CLOCK_S = 0.1
 """How far the begin of a file may be before that of its exposure, by one clock [s]; our choice: both are rounded."""
 
+ZONE_S = 900
+"""What times of two zones differ by a multiple of [s]."""
+
 HEADER = 40 * 2880
 """Where the header of a file ends, at most [byte]: some thousand cards."""
 
@@ -77,7 +80,8 @@ def early(came_s: float, time_s: float) -> str:
 def stale(data: bytes, stamp: datetime | None, took_s: float) -> str:
     """Say why a frame cannot be that of an exposure: it says that it began before it; empty if it may be.
 
-    Both times are of the clock of the driver, so that it does not matter how that is set.
+    Both times are of the clock of the driver, so that it does not matter how that is set; nor of which zone its files tell the
+    time, for whole quarters of an hour are left out. What is no time (a second 60) says nothing.
 
     Parameters
     ----------
@@ -91,8 +95,12 @@ def stale(data: bytes, stamp: datetime | None, took_s: float) -> str:
     card = _BEGAN.search(data, 0, HEADER)
     if stamp is None or card is None:
         return ""
-    began = datetime.fromisoformat(card[1].decode()).replace(tzinfo=UTC)
+    try:
+        began = datetime.fromisoformat(card[1].decode()).replace(tzinfo=UTC)
+    except ValueError:
+        return ""
     before_s = (stamp - began).total_seconds() - float(card[2] or 0.0)
+    before_s -= ZONE_S * round(before_s / ZONE_S)
     rounded_s = CLOCK_S if card[2] else 1.0 + CLOCK_S
     if before_s <= took_s + rounded_s:
         return ""

@@ -96,6 +96,9 @@ def test_a_frame_that_comes_before_its_exposure_can_be_over_is_of_another(came_s
         ("DATE-OBS= '2026-11-27T18:55:20.300'", True),
         ("DATE-OBS= '2026-11-27T18:55:20'", False),  # rounded to a second
         ("DATE-OBS= '2026-11-27T18:55:19'", True),
+        ("DATE-OBS= '2026-11-27T13:55:21.603'", False),  # the same in a zone five hours behind
+        ("DATE-OBS= '2026-11-27T13:55:19'", True),
+        ("DATE-OBS= '2026-11-27T18:55:60.000'", False),  # no time
         ("OBJECT  = 'nothing of times'", False),
     ],
 )
