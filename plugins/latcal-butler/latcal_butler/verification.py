@@ -125,7 +125,7 @@ def _judge(record: dict[str, Any], verdict: Mapping[str, Any], exposure: int, de
     }
     for tally in verdict["tallies"]:
         scope = tally["scope"]
-        of_product = scope.startswith("product")
+        of_product = "product" in scope  # "amplifier of the product" too
         if of_product is bool(exposure):
             continue
         level = "amplifier" if "amplifier" in scope else "detector" if of_product else scope

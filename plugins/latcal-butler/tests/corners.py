@@ -35,6 +35,9 @@ STAGES = f"""
 """
 """The bias passes, though it is of few frames, and has an option that is not the default; this sensor has no crosstalk."""
 
+GREEN = "\n  green: {image: flat, exposures: 2 x 14 s, filter: g, grating: empty}\n"
+"""Flats in a second filter, of a stage of their own, which only the native engine does."""
+
 KINDS = ("bias", "dark", "flat", "defects", "ptc")
 MADE_OF = {"bias": ("biases",), "dark": ("darks",), "flat": ("flats",), "defects": ("darks", "flats"), "ptc": ("flats",)}
 CAMERA = "{use: simulated, seed: 7, settling: 0 electron}"
@@ -63,7 +66,7 @@ def run(text: str) -> RunReport:
 def by_sequence(report: RunReport) -> dict[str, tuple[int, ...]]:
     """Give the ids of the exposures of each sequence, which were taken one after another."""
     taken = tuple(report.exposures.values())
-    return {"biases": taken[:4], "darks": taken[4:8], "flats": taken[8:16]}
+    return {"biases": taken[:4], "darks": taken[4:8], "flats": taken[8:16], "green": taken[16:]}
 
 
 def get(repo: Path, kind: str, collection: str, **data_id: Any) -> Product:
@@ -118,6 +121,7 @@ class CornerNight:
 
 def native_night(folder: Path) -> CornerNight:
     """Run the recipe of a night on a new repository."""
-    report = run(recipe(folder / "repo"))
+    text = recipe(folder / "repo", stages=f"{STAGES}  - {{make: flat, frames: [green], {WAIVED}}}\n")
+    report = run(text.replace(SEQUENCES, SEQUENCES.rstrip() + GREEN))
     assert report.exit_code in (0, 1)  # the gain may be refused: it is of few pixels
     return CornerNight(folder / "repo", report, by_sequence(report))

@@ -16,10 +16,9 @@ from latcal.plugin import Certification
 COLLECTION = "LATISS/calib/daily/calib.1"
 SETTINGS = (
     "instrument=bench", "store.instrument=LATISS", "store.user=ann", "executor={use: serial}", "config.filter=r",
-    "config.n_dark=6",
 )  # fmt: skip
-"""What differs from the recipe: the small sensor and its filter, and fewer darks: flats and biases are as
-many as the rules need. Its dates and all else are the recipe's."""
+"""What differs from the recipe: the small sensor and its filter. Its dates and all else are the recipe's,
+the numbers of frames too: of fewer the rules refuse something."""
 
 
 @frozen

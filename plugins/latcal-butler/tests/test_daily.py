@@ -129,7 +129,7 @@ def test_the_command_lists_collections_datasets_and_records(night: Night) -> Non
     records = told(
         "query-dimension-records", night.repo, "exposure", "--where", "instrument='LATISS' AND exposure.observation_type='dark'"
     )
-    assert len(re.findall(r"BE_O_\d{8}_\d{6}", records)) == 7  # six, and one that is discarded
+    assert len(re.findall(r"BE_O_\d{8}_\d{6}", records)) == 13  # twelve, and one that is discarded
     assert "r~empty" in told("query-dimension-records", night.repo, "physical_filter", "--where", "instrument='LATISS'")
 
 
