@@ -1,10 +1,10 @@
 """Work out, from what `scale.py` measured, how long the daily set of LSSTCam takes on clusters of N nodes.
 
-``python tests/benchmarks/cluster.py SMALL.json FEW.json MANY.json [--cores 32] [--bandwidth 5]``
+``python tests/benchmarks/cluster.py SMALL.json FULL.json [--cores 32] [--bandwidth 5] [--nodes 1,2,3,4,6,8,12]``
 
-`SMALL.json` is a run of `scale.py` with up to 189 small detectors: it tells what scheduler and client do for a task. `FEW.json` and
-`MANY.json` are runs of it with one detector of full size (``--columns 509 --rows 2000 --detectors 1``) and few and many frames (``--frames
-4`` and ``--frames 8``): they tell what a set costs a worker beside its frames, and what each frame costs. docs/scale.md has the formulas.
+`SMALL.json` is a run of `scale.py` with up to 189 small detectors: it tells what scheduler and client do for a task. `FULL.json` is one
+with a detector of full size (``--columns 509 --rows 2000 --detectors 1 --frames 8``): it tells what a frame costs a worker in a Build and
+a Verify, its part of the product included. docs/scale.md has the formulas.
 """
 
 from __future__ import annotations
@@ -32,22 +32,19 @@ def processor_s(told, workers, key):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs=3)
+    parser.add_argument("runs", type=Path, nargs=2)
     parser.add_argument("--cores", type=int, default=32, help="of a node")
     parser.add_argument("--bandwidth", type=float, default=5.0, help="of the store [GB/s]")
-    parser.add_argument("--nodes", default="1,2,3,4,6,8,12,24", help="numbers of nodes")
+    parser.add_argument("--nodes", default="1,2,3,4,6,8,12", help="numbers of nodes")
     args = parser.parse_args()
-    small, few, many = (json.loads(path.read_text(encoding="utf-8")) for path in args.runs)
-    low, high = processor_s(few, 1, "cpu_tasks"), processor_s(many, 1, "cpu_tasks")
-    frame = (high - low) / (many["frames"] - few["frames"])
-    fixed = low - few["frames"] * frame
-    here = processor_s(small, 2, "cpu_here") / 2
-    size = many["size"]
-    a_set = {kind: fixed + frames * frame for kind, frames in SETS.items()}
+    small, full = (json.loads(path.read_text(encoding="utf-8")) for path in args.runs)
+    frame, here = processor_s(full, 1, "cpu_tasks") / full["frames"], processor_s(small, 2, "cpu_here") / 2
+    size = full["size"]
+    a_set = {kind: frames * frame for kind, frames in SETS.items()}
     raw = DETECTORS * sum(SETS.values()) * size["raw_bytes"] / 1e9
     products = DETECTORS * sum(1 + READ[kind] for kind in SETS) * size["product_bytes"] / 1e9
     one_place = here * 2 * len(SETS) * DETECTORS
-    print(f"a = {fixed:.1f} s for a set, b = {frame:.2f} s for a frame, h = {1000 * here:.0f} ms for a task; r = {size['raw_bytes'] / 1e6:.0f} MB, "
+    print(f"b = {frame:.2f} s for a frame, h = {1000 * here:.0f} ms for a task; r = {size['raw_bytes'] / 1e6:.0f} MB, "
           f"p = {size['product_bytes'] / 1e6:.0f} MB; i = {size['ingest']:.2f} s")  # fmt: skip
     print(f"processors {DETECTORS * sum(a_set.values()) / 3600:.1f} h; store {raw:.0f} GB of raw frames, {products:.0f} GB of products; "
           f"scheduler and client {one_place:.0f} s; camera {CAMERA_S / 60:.0f} min; "

@@ -20,7 +20,9 @@ from latcal_dask.workers import Workers, line
 from latcal_dask.workplace import perform
 
 POLL_S = 0.2
-"""How often it is looked whether the run is to end, and whether there still are workers [s]; our choice."""
+"""How often it is looked whether the run is to end [s]; our choice."""
+ASK_S = 2.0
+"""How often it is asked whether there still are workers [s]; our choice."""
 MOST_AHEAD = 255
 """Most items handed over at once; our choice: more than detectors of any camera, and little memory, since they are names."""
 FETCHED = 16
@@ -53,6 +55,7 @@ class Tasks:
     near: Callable[[Any], str] = lambda _: ""
     _waiting: deque[Pending] = field(init=False, factory=deque)
     _alone: float = field(init=False, default=0.0)
+    _asked: float = field(init=False, default=0.0)
 
     def over(self, items: Iterable[Any]) -> Iterator[Any]:
         """Give the results in the order of the items; the first that raises, raises here.
@@ -126,10 +129,13 @@ class Tasks:
     def _go_on(self, one: Pending) -> None:
         """Do nothing, if the run goes on and somebody is there to do what is waited for."""
         go_on(self.workers.world.stop)
+        now, limit = time.monotonic(), self.workers.options.connect_s
+        if now - self._asked < ASK_S:
+            return
+        self._asked = now
         there = self.workers.asked(self.workers.client.nthreads)
-        self._alone = 0.0 if there else self._alone or time.monotonic()
-        limit = self.workers.options.connect_s
-        if self._alone and time.monotonic() - self._alone > limit:
+        self._alone = 0.0 if there else self._alone or now
+        if self._alone and now - self._alone > limit:
             what = f"the Dask scheduler {self.workers.address} has had no worker for 'connect: {limit:g} s'"
             raise BuildError(f"{one.what}: {what} (start workers)")
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import dask
@@ -16,6 +17,12 @@ from latcal.plugin.ordered import processors
 
 from latcal_dask.options import DaskOptions
 from latcal_dask.workplace import Setting, Workplace
+
+OWN = MappingProxyType(
+    {"distributed.worker.profile.enabled": False, "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+)
+"""Settings of Dask for workers of this computer: no profiler, which takes 5 % of a processor for a dashboard that is not there; and
+memory is not given back to the system after every array, which is to be cleared when it is asked for again (docs/scale.md)."""
 
 
 @define(eq=False)
@@ -58,7 +65,7 @@ class Workers:
     def _local(self) -> LocalCluster:
         folder = self.world.scratch / "dask"
         folder.mkdir(parents=True, exist_ok=True)
-        with dask.config.set({"distributed.worker.profile.enabled": False}):  # 5 % of each processor, for a dashboard
+        with dask.config.set(OWN):
             return LocalCluster(
                 n_workers=self.options.workers or processors(),
                 threads_per_worker=1,

@@ -11,8 +11,11 @@ from latcal.plugin.registry import Registry
 
 HERE = Path(__file__).parent
 NIGHT = (HERE / "night.yaml").read_text(encoding="utf-8")
-BIASES = ("sequences={biases: {image: bias, exposures: 4 x 0 s}}", "stages=[{make: bias, frames: [biases], rules: {noise: noise > 0}}]")
-"""Settings that leave a set of biases of the night."""
+BIASES = (
+    "sequences={biases: {image: bias, exposures: 6 x 0 s, discard: 1}}",
+    "stages=[{make: bias, frames: [biases], rules: {noise: abs(noise - frame_noise) <= 9 * frame_noise}}]",
+)
+"""Settings that leave the biases of the night."""
 
 
 def planned(registry: Registry, folder: Path, *settings: str) -> Plan:

@@ -61,7 +61,7 @@ def test_every_executor_in_the_readme_can_be_written(registry: Registry) -> None
 def test_an_interrupt_ends_the_run_and_every_worker_of_this_computer(tmp_path: Path) -> None:
     """As a terminal gives it: to the program and to its workers."""
     command = [str(Path(sys.executable).with_name("latcal")), "recipe", str(HERE / "night.yaml")]
-    for setting in ("executor={use: dask, workers: 2}", *BIASES, "sequences.biases.exposures=300 x 0 s"):
+    for setting in ("executor={use: dask, workers: 1}", *BIASES, "sequences.biases.exposures=300 x 0 s"):
         command += ["--set", setting]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
