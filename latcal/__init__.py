@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latcal.engine.foreign import judge
-    from latcal.engine.kernel import kernel
+    from latcal.engine.kernel import Kernel, kernel
     from latcal.engine.opening import open_store
     from latcal.engine.planning import plan
     from latcal.engine.reading import read
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latcal.plugin.registry import load_plugins
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "events", "judge", "kernel", "load_plugins", "open_store", "plan", "read", "run"]
+__all__ = ["Kernel", "__version__", "events", "judge", "kernel", "load_plugins", "open_store", "plan", "read", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +29,7 @@ def __getattr__(name: str) -> Any:
         "open_store": "engine.opening",
         "judge": "engine.foreign",
         "kernel": "engine.kernel",
+        "Kernel": "engine.kernel",
         "load_plugins": "plugin.registry",
     }
     if name not in homes:

@@ -65,7 +65,7 @@ MISTAKES = {
         Mistake("rules=(*judging.RESIDUAL_RULES, *RULES)", "rules=()", ("plan", "--set", "rules.bias_drift={}")),
     ),
     "cameras.md": (
-        Mistake("begin = self._now()  # TAI", 'raise ValueError("no link")'),
+        Mistake("aborted, begin = self._aborted.wait(request.pause_s), self._now()  # TAI", 'raise ValueError("no link")'),
         Mistake("request.happened(", "evolve(request, number=0).happened("),
         Mistake("dark_time_s=gathered_s", "dark_time_s=gathered_s - 1"),
         Mistake("one.raw.shape, one.data.slices", "one.data.shape, one.data.slices"),

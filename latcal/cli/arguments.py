@@ -138,12 +138,14 @@ def plans(names: tuple[str, ...], registry: Registry, settings: tuple[str, ...])
     RecipeError
         With every fault of every recipe.
     """
+    from latcal.cli.stopping import interruptible
     from latcal.engine.planning import plan
 
     def planned(name: str) -> Plan:
         return plan(reported(read_recipe(name, registry, settings), registry), registry)
 
-    return each(names, planned)
+    with interruptible():  # a camera may be asked what it is
+        return each(names, planned)
 
 
 def reported(recipe: Recipe, registry: Registry) -> Recipe:

@@ -12,6 +12,7 @@ from latcal.cli.arguments import columns, load, plans, recipes_argument, setting
 if TYPE_CHECKING:
     from latcal.engine.inspection import Inspection
     from latcal.model.steps import Plan
+    from latcal.plugin.gates import Gate
 
 _NOT_READY = 4
 
@@ -25,7 +26,7 @@ def command(ctx: click.Context, names: tuple[str, ...], settings: tuple[str, ...
     """Say what the cameras of recipes offer, and which gates hold now.
 
     The camera is opened and asked; nothing is moved, and no store is opened. The exit code is 4 if a gate does not hold
-    now, or an exposure of the recipe cannot be taken.
+    now that the camera does not see to itself, or an exposure of the recipe cannot be taken.
     """
     from latcal.cli.stopping import interruptible
     from latcal.engine.inspection import inspect_camera
@@ -48,16 +49,20 @@ def _lines(plan: Plan, found: Inspection) -> Iterator[str]:
     yield from columns([(f"  {word}", text) for word, text in _facts(found)])
     if found.gates:
         yield "gates"
-        yield from columns([("  holds" if gate.holds else "  CLOSED", str(gate)) for gate in found.gates])
+        yield from columns([(f"  {_word(gate)}", str(gate)) for gate in found.gates])
     yield from (f"problem: {text}" for text in found.problems)
     yield from (f"note: {text}" for text in found.remarks)
     yield "ready" if found.ready else f"not ready: {_faults(found)}"
 
 
+def _word(gate: Gate) -> str:
+    return "holds" if gate.holds else "later" if gate.brought else "CLOSED"
+
+
 def _faults(found: Inspection) -> str:
     from latcal.plugin.wording import counted
 
-    closed = sum(not gate.holds for gate in found.gates)
+    closed = sum(not (gate.holds or gate.brought) for gate in found.gates)
     return f"{closed} of {counted(len(found.gates), 'gate')} closed, {counted(len(found.problems), 'problem')}"
 
 

@@ -104,7 +104,7 @@ def _groups(steps: tuple[Step, ...]) -> Iterator[list[Step]]:
 
     def alike(step: Step) -> tuple[object, ...]:
         if isinstance(step, Take):
-            return step.sequence, step.time_s, step.level, step.discarded, step.probe, step.spare
+            return step.sequence, step.time_s, step.level, step.discarded, step.probe, step.spare, step.zero
         return (step.id,)
 
     for _, group in groupby(steps, alike):

@@ -50,7 +50,7 @@ class Stopping:
 def _leave(leave: Callable[[], bool]) -> None:
     """Make the hardware safe, say how that went, and end the program."""
     try:
-        said = "left" if leave() else "left: the camera did not close in time (see that its hardware is safe)"
+        said = "left" if leave() else "left: the camera was not made safe in time (see that its hardware is)"
         restored = _SHOW_CURSOR if sys.stdout.isatty() else ""
         os.write(sys.stderr.fileno(), f"{restored}{said}\n".encode())  # the main thread may hold the buffers
     finally:

@@ -19,6 +19,12 @@ from latcal.model.recipe import TimeLimits
 from latcal.plugin.calling import Guarded, bare, call, each, expect
 from latcal.plugin.gates import Gate
 
+DARK_S = 2.5
+"""How long a camera that can put its lamp out may take to, when all is left at once [s]; our choice: what a person waits for."""
+
+AGAIN_S = 0.5
+"""How soon a camera that goes on is told to abort again [s]; our choice: it may have begun just after it was told."""
+
 
 @define(eq=False)
 class Asked:
@@ -36,6 +42,8 @@ class Asked:
         Set when the run is to end early.
     wait_s : float [s]
         How long it may wait for its gates, before an exposure begins.
+    attempts : int
+        How often it may take an exposure anew: its time counts so often.
     lost : str
         Why it is asked no more; empty while it answers.
     refusal : str
@@ -47,6 +55,7 @@ class Asked:
     overhead_s: float
     stop: threading.Event
     wait_s: float = 0.0
+    attempts: int = 1
     lost: str = field(default="", init=False)
     refusal: str = field(default="", init=False)
     _camera: Guarded = field(init=False)
@@ -66,7 +75,15 @@ class Asked:
         """Open the camera."""
         try:
             self._answer("to open", self._begin)
-        except BaseException:
+        except LatcalError:
+            self._caller.end()
+            raise
+        except BaseException:  # a signal: what is open, or opens yet, is closed
+            with self._telling:
+                self.lost = self.lost or "left while it was opened"
+            if self._open:
+                self._close()
+            self._caller.rests(self.limits.abort_s)
             self._caller.end()
             raise
         return self
@@ -111,13 +128,21 @@ class Asked:
             return self._closing
 
     def release(self) -> bool:
-        """Abort what is under way and close the camera, from any thread, waiting for nothing but that.
+        """Make the hardware safe, from any thread, waiting for nothing but that.
+
+        A camera that has `darken` is told that, and is not closed: its filter and cover are of no matter to who leaves at
+        once. Of any other what is under way is aborted, and it is closed.
 
         Returns
         -------
         bool
-            Whether it is closed; False if that took longer than `limits.abort`.
+            Whether it is dark, or closed; False if that took longer than 2.5 s, or `limits.abort`.
         """
+        if self._open and self._has("darken"):
+            caller = Caller("latcal-dark")
+            darkening = caller.ask(partial(self._do, "darken"))
+            caller.finish()
+            return darkening.wait(DARK_S) and darkening.error is None
         until = time.monotonic() + self.limits.abort_s
         if self._open and self._closing is None and self._caller.busy:
             self.abort()
@@ -191,7 +216,7 @@ class Asked:
         -------
         frames : tuple of Frame
         late_s : float [s]
-            How long after gates, exposure time and overhead they were there; negative if before.
+            How long after gates, exposure time (of every attempt) and overhead they were there; negative if before.
 
         Raises
         ------
@@ -242,12 +267,13 @@ class Asked:
         missing = ", ".join(str(detector) for detector in request.detectors if detector not in there)
         what = f"no frame of detector {missing}" if there and missing else "no frame"
         gates = f"{self._gates_s:g} s for its gates, " if self._gates_s else ""
-        parts = f"{gates}{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
+        times = f"{self.attempts} x " if self.attempts > 1 else ""
+        parts = f"{gates}{times}{request.time_s:g} s exposure, {self.overhead_s:g} s readout, limits.answer {limit:g} s"
         return f"{what} came within {self._due_s(request) + limit:g} s ({parts})"
 
     def _due_s(self, request: ExposureRequest) -> float:
         """Give how long frames may take to come, before `limits.answer` begins [s]."""
-        return request.pause_s + self._gates_s + request.time_s + self.overhead_s
+        return request.pause_s + self._gates_s + self.attempts * request.time_s + self.overhead_s
 
     @property
     def _gates_s(self) -> float:
@@ -268,8 +294,10 @@ class Asked:
         """
         until = time.monotonic() + self.limits.abort_s
         self.abort()
+        while not answer.wait(min(AGAIN_S, until - time.monotonic())) and time.monotonic() < until:
+            self.abort()
         aborting = self._aborting
-        if answer.wait(until - time.monotonic()) and (aborting is None or aborting.wait(until - time.monotonic())):
+        if answer.ended.is_set() and (aborting is None or aborting.wait(until - time.monotonic())):
             return
         self.lost = f"the camera stopped answering at exposure {number}"
         parts = [why, f"abort was not answered within limits.abort {self.limits.abort_s:g} s"]

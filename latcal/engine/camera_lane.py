@@ -231,8 +231,11 @@ class CameraLane:
             self.ledger.emit(Noted(f"{what} ({places})", take.id))
 
     def _preparations(self, take: Take) -> tuple[Preparation, ...]:
-        """Give the distinct ways in which stages want this exposure prepared; none for a discarded one."""
-        if take.discarded or does_whole_steps(self.ledger.plan, self.registry):
+        """Give the distinct ways in which stages want this exposure prepared; none for a discarded one.
+
+        An executor that does whole steps prepares what it needs itself; what probes show is wanted here all the same.
+        """
+        if take.discarded or (does_whole_steps(self.ledger.plan, self.registry) and not take.probe):
             return ()
         return tuple(dict.fromkeys(planned.preparation for planned in self._users(take)))
 

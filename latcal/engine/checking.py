@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
+from latcal.engine import levels
 from latcal.errors import Problem
 from latcal.model.exposures import Ladder, Rung
 from latcal.model.frames import Setup
@@ -37,7 +38,7 @@ def before(
 ) -> Iterator[Problem]:
     """Check sequences and stages against instrument and camera."""
     for sequence in recipe.sequences.values():
-        yield from _sequence(recipe, sequence, instrument, camera)
+        yield from _sequence(recipe, registry, sequence, instrument, camera)
         if not any(sequence.name in stage.frames for stage in recipe.stages):
             what = "no stage lists it, so it would never be taken"
             yield _at(
@@ -62,14 +63,15 @@ def _destinations(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _sequence(
-    recipe: Recipe, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
+    recipe: Recipe, registry: Registry, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None
 ) -> Iterator[Problem]:
     filters, whose = instrument.filters, instrument.name
     if camera and camera.filters is not None and set(camera.filters) != set(filters):
         filters, whose = camera.filters, f"the camera {recipe.camera.use!r}"
     for key, known, of in (("filter", filters, whose), ("grating", instrument.gratings, instrument.name)):
         value = getattr(sequence, key)
-        if value is not None and value not in known:
+        by_slot = key == "filter" and camera is not None and camera.slots and str(value).isdecimal()
+        if value is not None and value not in known and not by_slot:
             what = f"{value!r} is not a {key} of {of}"
             yield _at(recipe, "sequences", sequence.name, key, what=what, hint=_among(value, known))
     path = ("sequences", sequence.name, "exposures")
@@ -89,6 +91,9 @@ def _sequence(
                 what = f"{time:g} s is not a time that the camera can expose"
                 yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
     yield from _levels(recipe, sequence, instrument, camera)
+    if sequence.exposures.levels and not levels.zero_image(camera) and levels.needs_zero(recipe, registry, instrument, sequence):
+        what = f"levels are counted from an exposure without light where there is no overscan, and {recipe.camera.use!r} takes none"
+        yield _at(recipe, *path, what=what, hint="write times, or the overscans in the instrument file")
 
 
 def _levels(

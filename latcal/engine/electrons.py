@@ -82,8 +82,8 @@ def each_in_electrons(frame: Frame, preparation: Preparation) -> Iterator[tuple[
         yield from _each(frame, lambda amplifier, place: finish(read(amplifier, place), amplifier, place))
         return
     every = dict(_each(frame, lambda amplifier, place: _signal(read(amplifier, place))))
-    every = _without_crosstalk(every, frame.detector.crosstalk)  # what was read is let go
-    yield from _each(frame, lambda amplifier, place: finish(every[amplifier.name], amplifier, place))
+    every = _without_crosstalk(every, frame.detector.crosstalk)  # what was read is let go, and each when it is done
+    yield from _each(frame, lambda amplifier, place: finish(every.pop(amplifier.name), amplifier, place))
 
 
 def _each(frame: Frame, work: Callable[[Amplifier, str], T]) -> Iterator[tuple[str, T]]:

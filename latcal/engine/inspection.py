@@ -43,8 +43,8 @@ class Inspection:
 
     @property
     def ready(self) -> bool:
-        """Whether every gate holds now, and nothing is against the plan."""
-        return not self.problems and all(gate.holds for gate in self.gates)
+        """Whether every gate holds now that the camera does not see to itself, and nothing is against the plan."""
+        return not self.problems and all(gate.holds or gate.brought for gate in self.gates)
 
 
 def inspect_camera(plan: Plan, registry: Registry, *, now: Clock = system_clock) -> Inspection:

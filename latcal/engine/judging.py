@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from attrs import evolve
@@ -13,7 +13,8 @@ from latcal.formats.journal import verdict_json
 from latcal.model import verdicts
 from latcal.model.events import Figure, Shown
 from latcal.model.measurements import Measurements
-from latcal.model.steps import PlannedStage, Take
+from latcal.model.rules import CheckedRule
+from latcal.model.steps import BudgetLine, PlannedStage, Take
 from latcal.model.verdicts import Verdict
 from latcal.plugin.judged import report_stem
 from latcal.plugin.registry import Registry
@@ -51,11 +52,30 @@ def judge(
     lines = [line for line in budget.of_stage(registry, planned, takes, frames) if line.rule in decisive]
     if decisive != {line.rule for line in lines} or any(line.more is None for line in lines):
         return verdict  # what else decided, or is out of reach, more frames would not mend
+    if not all(_has_noise_of_few(planned.rules, measured, [line for line in lines if line.rule == rule]) for rule in decisive):
+        return verdict  # nor would they a noise that is no matter of how many there are
     wanted = max((line for line in lines if line.more), key=lambda line: line.more or 0, default=None)
     if wanted is None:
         return verdict
     whose = f"a {verdict.kind} of " if planned.stage.verb == "check" else ""
     return evolve(verdict, remedy=f"{whose}{more_frames(wanted.more or 0, wanted.more_of)} would do")
+
+
+def _has_noise_of_few(rules: tuple[CheckedRule, ...], measured: Measurements, lines: Sequence[BudgetLine]) -> bool:
+    """Tell whether a noise is off by as much as so few frames make it, within what its rule allows.
+
+    Parameters
+    ----------
+    lines : sequence of BudgetLine
+        What one rule was expected to see: a noise compared with one other metric.
+    """
+    (rule,) = (checked for checked in rules if checked.rule.name == lines[0].rule)
+    (other,) = rule.names - {"noise"}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = measured.values["noise"] / measured.values[other] - 1.0
+    known = found[np.isfinite(found)]
+    expected = [(line.excess, line.limit) for line in lines if line.excess is not None]
+    return bool(known.size) and any(abs(float(np.median(known)) - excess) <= limit for excess, limit in expected)
 
 
 def numbers(measured: Measurements) -> dict[str, Mapping[str, float]]:

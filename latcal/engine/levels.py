@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping
 from functools import partial
+from typing import TypeAlias
 
 from attrs import define, evolve, field
 
@@ -12,11 +14,13 @@ from latcal.engine.ledger import INTERRUPTED, Ledger
 from latcal.errors import BuildError, CameraError, NotReady, Problem
 from latcal.model.events import Solved, Status
 from latcal.model.exposures import Level
-from latcal.model.geometry import Instrument
-from latcal.model.recipe import Sequence
+from latcal.model.frames import AmplifierFrame
+from latcal.model.geometry import Instrument, Preparation
+from latcal.model.recipe import Recipe, Sequence
 from latcal.model.steps import Take
 from latcal.numerics import exposure as solving
 from latcal.plugin.protocols import CameraDescription
+from latcal.plugin.registry import Registry
 
 LONGEST_S = 60.0
 """Longest time that a level is solved to where a recipe says no `longest` [s]; our choice: flats are seldom longer."""
@@ -24,8 +28,26 @@ LONGEST_S = 60.0
 LATE_S = 1.0
 """How late a shutter may open [s]: what the times of fainter levels may have over their part of the longest; our choice."""
 
+ZEROS = ("bias", "dark")
+"""Image types without light from which levels are counted where no overscan is subtracted: the first that the camera takes."""
+
 NOT_NEEDED = "the probes before it told enough"
 NOT_FOUND = "no times were found"
+
+
+def needs_zero(recipe: Recipe, registry: Registry, instrument: Instrument, sequence: Sequence) -> bool:
+    """Tell whether levels of a sequence must be counted from an exposure without light: its frames keep their pedestal."""
+    users = [stage for stage in recipe.stages if sequence.name in stage.frames]
+    kinds = [(registry.named("calibration", stage.kind), stage.options) for stage in users]
+    preparations = [registry.ask(named, "preparation", options) or instrument.preparation for named, options in kinds]
+    amplifiers = [amplifier for detector in instrument.detectors for amplifier in detector.amplifiers]
+    return any(not one.removes_pedestal(amplifier) for one in preparations for amplifier in amplifiers)
+
+
+def zero_image(camera: CameraDescription | None) -> str:
+    """Give the image type of an exposure without light; empty if the camera takes none."""
+    images = camera.images if camera else None
+    return next((image for image in ZEROS if images is None or image in images), "")
 
 
 def search_range(sequence: Sequence, instrument: Instrument, camera: CameraDescription | None) -> solving.Range:
@@ -45,10 +67,20 @@ def longest_time(electrons: float, within: solving.Range) -> float:
     return within.clip(part * within.longest + (1.0 - part) * LATE_S)
 
 
-def planned_take(take: Take, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None) -> Take:
-    """Settle what can be known of an exposure whose time is solved: how long it is at most, and by the light known of."""
+def planned_take(
+    take: Take, sequence: Sequence, instrument: Instrument, camera: CameraDescription | None, *, first: bool
+) -> Take:
+    """Settle what can be known of an exposure whose time is solved: how long it is at most, and by the light known of.
+
+    Parameters
+    ----------
+    first : bool
+        Whether it is the first probe with light.
+    """
     within, light = search_range(sequence, instrument, camera), camera.light if camera else None
-    if take.probe and take.position == 1:
+    if take.zero:
+        return evolve(take, time_s=within.shortest)
+    if first:
         return evolve(take, time_s=solving.first_probe(light, within))
     if take.probe:
         top = min(within.highest, within.brightest)
@@ -61,6 +93,9 @@ def planned_take(take: Take, sequence: Sequence, instrument: Instrument, camera:
     expected = None if light is None else min(within.clip(electrons / light), longest_s)
     level = take.level if isinstance(take.level, Level) else Level(float(f"{electrons:.4g}"), "electron")
     return evolve(take, level=level, longest_s=longest_s, expected_s=expected)
+
+
+_Place: TypeAlias = tuple[int, Preparation, str]
 
 
 @define(eq=False)
@@ -97,9 +132,9 @@ class Levels:
             return ""
         if take.sequence in self.given_up:
             return NOT_FOUND
-        measured = self._measured(take)
         try:
-            time_s = solving.next_probe(measured, self._range(take))
+            zero = self._zero(take)
+            time_s = solving.next_probe(self._measured(take, zero), self._range(take, zero))
         except BuildError as error:
             raise self._give_up(take, f"no level is found: {error}") from error
         if time_s is None:
@@ -125,9 +160,10 @@ class Levels:
             raise self.given_up[take.sequence]
         key = (take.sequence, str(take.level))
         if take.level is not None and key not in self.solved:
-            within, measured = self._range(take), self._measured(take)
-            limits = {"ceiling": within.ceiling, "shortest": within.shortest, "longest": take.longest_s}
             try:
+                zero = self._zero(take)
+                measured, within = self._measured(take, zero), self._range(take, zero)
+                limits = {"ceiling": within.ceiling, "shortest": within.shortest, "longest": take.longest_s}
                 self.solved[key] = solving.solve(measured, self.ledger.plan.instrument.electrons(take.level), **limits)
             except BuildError as error:
                 raise self._give_up(take, f"no time for {take.level}: {error}") from error
@@ -135,26 +171,79 @@ class Levels:
             self.ledger.emit(Solved(take.sequence, str(take.level), self.solved[key], pairs))
         return self.solved[key]
 
-    def _range(self, take: Take) -> solving.Range:
+    def _range(self, take: Take, zero: Mapping[_Place, float]) -> solving.Range:
+        """Give between what its time is sought; where a pedestal is left in the frames, they are full that much sooner."""
         plan = self.ledger.plan
-        return search_range(plan.recipe.sequences[take.sequence], plan.instrument, self.described)
+        within = search_range(plan.recipe.sequences[take.sequence], plan.instrument, self.described)
+        return evolve(within, ceiling=within.ceiling - max(zero.values(), default=0.0))
 
     def _give_up(self, take: Take, what: str) -> NotReady:
         hint = "see to the lamp; 'longest' of the sequence says how long an exposure may be"
         return self.given_up.setdefault(take.sequence, NotReady([Problem(what, hint, path=take.sequence)]))
 
-    def _measured(self, take: Take) -> list[solving.Probe]:
-        """Wait for the probes of a sequence that come before an exposure; give time and level of those that came."""
+    def _probes(self, take: Take) -> tuple[list[Take], list[Take]]:
+        """Wait for the probes of a sequence that come before an exposure; give those planned, and those that came.
+
+        Raises
+        ------
+        CameraError
+            If the run is to end before.
+        """
         steps = self.ledger.plan.steps[: take.id]
         probes = [step for step in steps if isinstance(step, Take) and step.probe and step.sequence == take.sequence]
         if not self.ledger.wait_for(partial(self.ledger.ended, tuple(step.id for step in probes))):
             raise CameraError(INTERRUPTED)
-        return [self._probe(step) for step in probes if self.ledger.status[step.id] is Status.DONE]
+        return probes, [step for step in probes if self.ledger.status[step.id] is Status.DONE]
 
-    def _probe(self, step: Take) -> solving.Probe:
-        """Give time and level of a probe, the level being the median over detectors and amplifiers."""
-        with self.ledger.changing():
-            prepared = [parts for (take, _, _), parts in self.ledger.prepared.items() if take == step.id]
-        frames = [frame for parts in prepared for frame in parts.values()]
-        levels = [math.inf if math.isnan(one.level) and one.saturated else one.level for one in frames]
+    def _zero(self, take: Take) -> dict[_Place, float]:
+        """Give the levels without light of a sequence, by place [electron]; empty where overscans say them.
+
+        Raises
+        ------
+        BuildError
+            If the exposure without light did not come.
+        CameraError
+            If the run is to end before.
+        """
+        probes, came = self._probes(take)
+        if any(step.zero for step in probes) and not any(step.zero for step in came):
+            raise BuildError("the exposure without light, from which levels are counted, did not come")
+        return {place: frame.level for step in came if step.zero for place, frame in self._frames(step).items()}
+
+    def _measured(self, take: Take, zero: Mapping[_Place, float]) -> list[solving.Probe]:
+        """Give time and level of the probes of a sequence that came; errors are those of `_zero` and `_probe`."""
+        return [self._probe(step, zero) for step in self._probes(take)[1] if not step.zero]
+
+    def _probe(self, step: Take, zero: Mapping[_Place, float]) -> solving.Probe:
+        """Give time and level of a probe, the level being the median over detectors and amplifiers.
+
+        Parameters
+        ----------
+        zero : mapping of (int, Preparation, str) to float [electron]
+            By place: what there is without light; nothing where overscans say it.
+
+        Raises
+        ------
+        BuildError
+            If the exposure without light lacks an amplifier that it has.
+        """
+        frames = self._frames(step)
+        lacking = sorted({f"{name} of detector {detector}" for detector, _, name in frames.keys() - zero.keys()})
+        if zero and lacking:
+            raise BuildError(f"the exposure without light has no amplifier {', '.join(lacking)}")
+        levels = [
+            math.inf if math.isnan(one.level) and one.saturated else one.level - (zero[place] if zero else 0.0)
+            for place, one in frames.items()
+        ]
         return solving.Probe(self.ledger.exposures[step.id].time_s, statistics.median(levels))
+
+    def _frames(self, step: Take) -> dict[_Place, AmplifierFrame]:
+        """Give the amplifiers of a probe, by detector, preparation and name."""
+        with self.ledger.changing():
+            every = tuple(self.ledger.prepared.items())
+        return {
+            (detector, preparation, name): frame
+            for (take, detector, preparation), parts in every
+            if take == step.id
+            for name, frame in parts.items()
+        }

@@ -48,6 +48,8 @@ class Ordering:
         wanted = self.work.registry.get("calibration", step.kind).makes
         refs: dict[tuple[int | None, int], ProductRef] = {}
         for ref in self.executor.build(self.order(step)):
+            if (ref.exposure, ref.detector) in refs:
+                raise PluginError(f"{self.executor.distribution}: build of the executor gave {ref} beside {refs[ref.exposure, ref.detector]}")
             refs[ref.exposure, ref.detector] = ref
         made: dict[int, Made] = {}
         for group in groups:

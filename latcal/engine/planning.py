@@ -152,7 +152,8 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
     wanted = list(sequence.exposures)
     discarded = list(sequence.discarded or [wanted[0]] * sequence.discard)
     by_level = any(group.level for group in (*discarded, *wanted))
-    probes = MOST_PROBES if by_level else 0
+    zeros = int(by_level and levels.needs_zero(draft.recipe, draft.registry, draft.instrument, sequence))
+    probes = zeros + MOST_PROBES if by_level else 0
     groups = [*[Group(1)] * probes, *discarded, *wanted]
     total = len(groups)
     for position, group in enumerate(groups, 1):
@@ -162,17 +163,19 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
             index=draft.exposures,
             position=position,
             of=total,
-            image=sequence.image,
+            image=levels.zero_image(draft.camera) if position <= zeros else sequence.image,
             time_s=group.time_s,
             level=group.level,
             setup=setup,
             detectors=detectors,
             discarded=probes < position <= probes + sequence.discard,
             probe=position <= probes,
-            spare=PROBES < position <= probes,
+            spare=zeros + PROBES < position <= probes,
+            zero=position <= zeros,
             pause_s=0.0 if position == 1 else sequence.pause_s,
         )
-        yield levels.planned_take(take, sequence, draft.instrument, draft.camera) if by_level else take
+        first = position == zeros + 1
+        yield levels.planned_take(take, sequence, draft.instrument, draft.camera, first=first) if by_level else take
 
 
 def _setup(draft: _Draft, sequence: Sequence) -> Setup:

@@ -113,9 +113,9 @@ def describe_camera(plan: Plan, registry: Registry) -> CameraDescription | None:
 def asked_camera(plan: Plan, registry: Registry, world: World) -> Asked:
     """Give the camera, not yet open, so that nobody waits for it without a limit."""
     described, camera = describe_camera(plan, registry), plan.recipe.camera
-    overhead_s, wait_s = (plan.instrument.readout_s, 0.0) if described is None else (described.overhead_s, described.wait_s)
+    said = described or CameraDescription(plan.instrument.readout_s, 0)
     opening = partial(_guarded, registry, "camera", camera, world)
-    return Asked(opening, plan.recipe.limits, overhead_s, world.stop, wait_s)
+    return Asked(opening, plan.recipe.limits, said.overhead_s, world.stop, said.wait_s, said.attempts)
 
 
 def open_world(stack: ExitStack, plan: Plan, now: Clock, run: str, stop: threading.Event) -> World:

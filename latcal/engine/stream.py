@@ -59,14 +59,15 @@ class Events(Iterator[Event]):
             self._closed_in_thread(self._pool).result()
 
     def leave(self) -> bool:
-        """Leave the hardware as it was found, from any thread, and wait for nothing else: the program is to end at once.
+        """Make the hardware safe, from any thread, and wait for nothing else: the program is to end at once.
 
-        The exposure is aborted and the camera closed. What is being built or stored goes on until the program ends.
+        The exposure is aborted and the lamp put out, if the camera can do that alone; else it is closed. What is being
+        built or stored goes on until the program ends.
 
         Returns
         -------
         bool
-            Whether the camera is closed; False if it did not within `limits.abort`.
+            Whether that is so; False if it took longer than 2.5 s, or, of a camera that is closed, `limits.abort`.
         """
         self._stop.set()
         return self._release()

@@ -227,6 +227,11 @@ class Preparation:
         """Give how frames of a detector are prepared: without coefficients no crosstalk is subtracted."""
         return evolve(self, crosstalk=self.crosstalk and bool(detector.crosstalk))
 
+    def removes_pedestal(self, amplifier: Amplifier) -> bool:
+        """Tell whether an overscan is subtracted from an amplifier, so that its level is above bias."""
+        serial = self.serial != "none" and amplifier.serial_overscan is not None
+        return serial or (self.parallel != "none" and amplifier.parallel_overscan is not None)
+
     def __str__(self) -> str:
         models = f"serial overscan {self.serial!r}, parallel {self.parallel!r}"
         text = f"{models}, skip {self.skip}, clip {self.clip:g}, smooth {self.smooth:g}"

@@ -38,6 +38,8 @@ class Take:
         Taken to find a time; not used otherwise.
     spare : bool
         A probe that is taken only if those before it do not tell enough.
+    zero : bool
+        A probe without light, of another image type than the sequence: levels are counted from it where no overscan is.
     longest_s : float [s]
         Longest time that it is solved to.
     expected_s : float or None [s]
@@ -60,13 +62,14 @@ class Take:
     probe: bool = False
     pause_s: float = 0.0
     spare: bool = False
+    zero: bool = False
     longest_s: float = 0.0
     expected_s: float | None = None
     stage: None = None
 
     def __str__(self) -> str:
         what = f"{self.time_s:g} s" if self.time_s is not None else "to half of full well" if self.probe else f"for {self.level}"
-        tail = SPARE if self.spare else "  (probe)" if self.probe else "  (discarded)" if self.discarded else ""
+        tail = f"  (probe without light, a {self.image})" if self.zero else SPARE if self.spare else "  (probe)" if self.probe else "  (discarded)" if self.discarded else ""
         return f"Take {self.sequence} {self.position}/{self.of}  {what}{tail}"
 
 

@@ -17,7 +17,7 @@ from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct
 from latcal.model.recipe import Sequence as Exposed
 from latcal.numerics import correct, statistics
-from latcal.numerics.arrays import Mask, Pixels, Read
+from latcal.numerics.arrays import Mask, Pixels, Read, Wide
 from latcal.numerics.stacks import Combined
 from latcal.plugin.inputs import AmplifierInputs, Part
 
@@ -158,6 +158,36 @@ def image_part(pixels: Pixels, unit: str) -> Part:
     return Part({"image": pixels, "mask": mask}, {"level": (statistics.level(pixels), unit)})
 
 
+def residual_part(inputs: AmplifierInputs, pixels: Pixels, variance: Wide | float) -> Part:
+    """Make the part of what is left of the one frame of `inputs`: its planes, and its level.
+
+    Parameters
+    ----------
+    pixels : (ny, nx) [electron]
+        NaN where the frame, or what was subtracted of it, has no value.
+    variance : (ny, nx), or one number for all [electron^2]
+        Of the frame itself: what the products that were subtracted from it, or divide it, add is in their own planes.
+
+    Returns
+    -------
+    Part
+        Planes ``image``, ``variance`` and ``mask``: NO_DATA where the image has no value, SATURATED where the frame has none,
+        BAD where a defect map that was used says so.
+    """
+    (frame,) = inputs.frames
+    mask = _no_data(pixels) | frame_mask(frame, frame.reader(WHOLE)) | _defective(inputs)
+    spread = np.where(np.isfinite(pixels), variance, np.nan).astype(np.float32)
+    return Part({"image": pixels, "mask": mask, "variance": spread}, {"level": (statistics.level(pixels), "electron")})
+
+
+def frame_mask(frame: AmplifierFrame, pixels: Pixels) -> NDArray[np.uint8]:
+    """Name the pixels of a prepared frame that have no value: NO_DATA, and SATURATED where some of it is."""
+    mask = _no_data(pixels)
+    if frame.saturated:
+        mask[np.isnan(pixels)] |= np.uint8(1 << MASK_PLANES["SATURATED"])
+    return mask
+
+
 def unit_of(parts: Sequence[Part]) -> str:
     """Give the unit of the parts' images: that of their levels."""
     return parts[0].facts["level"][1]
@@ -238,10 +268,16 @@ def _mask(inputs: AmplifierInputs, stack: Sequence[Read], combined: Combined) ->
         mask[_left_out(stack, combined)] |= np.uint8(1 << MASK_PLANES["REJECTED"])
     for frame in inputs.frames:
         if frame.saturated:
-            mask[np.isnan(frame.reader(WHOLE))] |= np.uint8(1 << MASK_PLANES["SATURATED"])
-    if "defects" in inputs.needs:
-        mask |= inputs.need("defects").mask.read() & np.uint8(_BAD)
-    return mask
+            mask |= frame_mask(frame, frame.reader(WHOLE)) & np.uint8(1 << MASK_PLANES["SATURATED"])
+    return mask | _defective(inputs)
+
+
+def _defective(inputs: AmplifierInputs) -> NDArray[np.uint8]:
+    """Name the pixels of a defect map that is needed."""
+    if "defects" not in inputs.needs:
+        return np.zeros(inputs.shape, dtype=np.uint8)
+    found: NDArray[np.uint8] = inputs.need("defects").mask.read() & np.uint8(_BAD)
+    return found
 
 
 def _left_out(stack: Sequence[Read], combined: Combined) -> Mask:

@@ -240,7 +240,7 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 
 MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
     {
-        "camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything},
+        "camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything, "darken": anything},
         "executor": {"tables": one(Product)},
     }
 )

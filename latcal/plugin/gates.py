@@ -37,6 +37,9 @@ class Gate:
         How long it is waited for at most.
     limit : str
         What a recipe calls that limit: ``camera.gates.temperature.wait``.
+    brought : bool
+        Whether the camera brings it about itself before an exposure, as a lamp that it lights: that it does not hold now is
+        nothing that a person must see to.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Gate:
     images: frozenset[str] | None = None
     wait_s: float = 0.0
     limit: str = ""
+    brought: bool = False
 
     def concerns(self, image: str) -> bool:
         """Tell whether it stands before exposures of an image type."""
@@ -60,7 +64,8 @@ class Gate:
         found = f"{self.name} is {self.value}, as wanted ({self.wanted})" if self.holds else self.fault
         images = "" if self.images is None else f"; for {', '.join(sorted(self.images)) or 'no image'}"
         waited = f"; waited for at most {self.wait_s:g} s" + (f" ({self.limit})" if self.limit else "")
-        return found + images + (waited if self.wait_s else "")
+        brought = "; the camera sees to it" if self.brought and not self.holds else ""
+        return found + images + brought + (waited if self.wait_s else "")
 
 
 class Waiting(Protocol):

@@ -74,6 +74,10 @@ class CameraDescription:
     wait_s : float [s]
         How long `prepare` may wait, before an exposure begins, until its hardware is ready; or `take`, of a camera without
         `prepare`. `limits.answer` begins after that.
+    attempts : int
+        How often `take` exposes at most, where it tries an exposure again.
+    slots : bool
+        Whether a recipe may name a filter by its slot too, as ``'3'``; which slots there are is known when it is open.
     """
 
     overhead_s: float
@@ -85,6 +89,8 @@ class CameraDescription:
     tolerance_s: float = 0.0
     light: float | None = None
     wait_s: float = 0.0
+    attempts: int = 1
+    slots: bool = False
 
 
 class CameraExtras(Protocol):
@@ -101,6 +107,14 @@ class CameraExtras(Protocol):
 
         It is called before `take`, which does the same if it was not, and may last `CameraDescription.wait_s` and
         `limits.answer`: so that a `take` that hangs is known sooner. Raises as `take` does.
+        """
+
+    def darken(self) -> None:
+        """End the exposure, put the lamp out and shut the shutter, from any thread, and return when that is so.
+
+        It is called instead of closing the camera when all is left at once (by the second Ctrl-C), maybe while it is being
+        closed; nothing else is put back, and nothing may be lit after it. After 2.5 s nobody waits for it. Raises
+        `CameraError` if it may not be dark.
         """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from latcal.engine.asking import AGAIN_S
 from latcal.errors import CameraError
 from latcal.formats.raw import exposure_of, headers, write_raw
 from latcal.plugin import ExposureRequest, Frame, Setup
@@ -20,6 +22,9 @@ from latcal.testing.hardware import PATIENCE_S, UNDER_WAY_S, HardwareSuite, take
 from latcal.testing.sensors import request, small_instrument
 
 __all__ = ["CameraSuite", "request", "small_instrument"]
+
+PAUSE_S = 1.5
+"""A pause before an exposure, longer than the one before it may take [s]; our choice."""
 
 NANOSECOND = 2e-9
 """How far the begin of an exposure may be from that in its file [s], which is written to the nanosecond."""
@@ -221,18 +226,36 @@ class CameraSuite(HardwareSuite):
             again = self.requests()[0]
             assert [frame.exposure.id for frame in camera.take(again)] == [again.number] * len(again.detectors)
 
-    def test_an_exposure_is_aborted_as_often_as_it_is_told(self, tmp_path: Path) -> None:
-        """Twice in a row, during an exposure and after it."""
+    def test_an_exposure_is_aborted_as_often_as_it_is_told_and_as_early(self, tmp_path: Path) -> None:
+        """Twice in a row, during an exposure and after it; and before it has begun, told again while it goes on."""
         asked = self.long_request()
         if asked is None:
             pytest.skip("long_request gives None")
         with self.open(tmp_path) as camera:
-            for _ in range(2):
+            for under_way_s in (UNDER_WAY_S, 0.0):
                 taking = taken_in_a_thread(camera, asked)
-                taking.wait(UNDER_WAY_S)
+                taking.wait(under_way_s)
                 camera.abort()
-                camera.abort()
-                assert taking.wait(self.abort_s), f"an exposure goes on {self.abort_s:g} s after the abort"
+                until = time.monotonic() + self.abort_s
+                while time.monotonic() < until and not taking.ended.is_set():
+                    camera.abort()
+                    taking.wait(AGAIN_S)
+                assert taking.ended.is_set(), f"an exposure goes on {self.abort_s:g} s after the abort"
+
+    def test_a_pause_is_waited_for_before_an_exposure_and_ended_by_an_abort(self, tmp_path: Path) -> None:
+        """`pause_s` of the request; of a clock that is simulated it may be over at once."""
+        if self.long_request() is None:
+            pytest.skip("long_request gives None")
+        first, second = self.requests()[:2]
+        with self.open(tmp_path) as camera:
+            begins = [next(iter(camera.take(one))).exposure.begin for one in (first, evolve(second, pause_s=PAUSE_S))]
+            waited_s = (begins[1] - begins[0]).to_value("s")
+            assert waited_s >= PAUSE_S, f"the exposure began after {waited_s:.3g} s, not after a pause of {PAUSE_S:g} s"
+            taking = taken_in_a_thread(camera, evolve(second, pause_s=PATIENCE_S))
+            taking.wait(UNDER_WAY_S)
+            camera.abort()
+            assert taking.wait(self.abort_s), f"the pause goes on {self.abort_s:g} s after the abort"
+            assert isinstance(taking.error, CameraError | None), f"{taking.error} (raise a CameraError)"
 
     def test_closing_it_twice_does_no_harm(self, tmp_path: Path) -> None:
         """Nor before the first exposure."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -46,6 +47,9 @@ _entries = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([None, "r",
 
 class CertificateBehaviour:
     """Tests of lookup and certification; `StoreSuite` gives ``open`` and ``store``."""
+
+    examples: ClassVar[int] = 8
+    """How many random sets of certificates are tried; say why beside it where a slow store tries fewer: each asks 80 times."""
 
     def open(self, tmp_path: Path) -> Store:
         """Open an empty store under a folder; or the same again, if the folder has one."""
@@ -223,7 +227,7 @@ class CertificateBehaviour:
     def test_what_is_certified_is_found_just_where_it_is_valid(self) -> None:
         """Whatever is certified, in whatever order: what overlaps is refused and foretold, all else is found."""
 
-        @settings(max_examples=8, deadline=None)
+        @settings(max_examples=self.examples, deadline=None)
         @given(_entries)
         def holds(written: list[_Entry]) -> None:
             with tempfile.TemporaryDirectory() as name, self.open(Path(name)) as store:

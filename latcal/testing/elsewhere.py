@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,11 +50,18 @@ def wins(store: Store, seed: int) -> list[int]:
 
 @frozen
 class Opener:
-    """Where a suite is: another process finds it there, whatever way the tests were imported."""
+    """Where a suite is: another process finds it there, whatever way the tests were imported.
+
+    Parameters
+    ----------
+    imports : tuple of str
+        Modules that take long to import, which is done once for all these processes.
+    """
 
     file: str
     module: str
     name: str
+    imports: tuple[str, ...] = ()
 
     def open(self, folder: Path) -> Store:
         """Open its store."""
@@ -90,14 +98,25 @@ def write_for_ever(suite: Opener, folder: Path, told: Connection, _: int) -> Non
             told.send(number)
 
 
+def _there(environment: dict[str, str], target: Callable[..., None], *args: object) -> None:
+    """Call a function with the environment of the process that wants it, which the server may have started without."""
+    os.environ.update(environment)
+    target(*args)
+
+
 @contextmanager
 def rival(
     target: Callable[..., None], suite: Opener, folder: Path, seed: int
 ) -> Iterator[tuple[Connection, BaseProcess]]:
-    """Start a process that talks with this one, and end it."""
-    context = multiprocessing.get_context("spawn")
+    """Start a process that talks with this one, and end it.
+
+    It is forked from a server that has imported what all of them need, and nothing else: no thread, lock or open file of the
+    tests comes with it.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *suite.imports])
     ours, theirs = context.Pipe()
-    started = context.Process(target=target, args=(suite, folder, theirs, seed), daemon=True)
+    started = context.Process(target=_there, args=(dict(os.environ), target, suite, folder, theirs, seed), daemon=True)
     started.start()
     theirs.close()
     try:

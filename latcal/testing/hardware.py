@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from latcal.engine.answers import Answer, Caller
+from latcal.engine.asking import DARK_S
 from latcal.errors import CameraError, NotReady
 from latcal.model.events import Ingested, Solved, StepStarted
 from latcal.plugin import RETRIED, Camera, CameraDescription, ExposureRequest, Gate, Instrument
@@ -205,13 +206,15 @@ class HardwareSuite:
         assert self.hardware(tmp_path) == before
 
     def test_a_run_that_is_left_at_once_leaves_hardware_as_it_was_found(self, tmp_path: Path) -> None:
-        """As by the second Ctrl-C: only the camera is waited for."""
+        """As by the second Ctrl-C: only the camera is waited for, or, if it can `darken`, its lamp."""
         asked = self.long_request()
         if asked is None:
             pytest.skip("long_request gives None")
         before, run = self.hardware(tmp_path), self._rehearsal(tmp_path, [asked])
-        safe = run.left(UNDER_WAY_S)
-        assert safe, f"the camera was not closed within {self.abort_s:g} s"
+        safe, took_s = run.left(UNDER_WAY_S)
+        darkens = callable(getattr(self.open(tmp_path), "darken", None))
+        assert safe, "the lamp is not off" if darkens else f"the camera was not closed within {self.abort_s:g} s"
+        assert took_s < (DARK_S if darkens else self.abort_s) + UNDER_WAY_S
         assert run.closed == 1
         assert self.hardware(tmp_path) == before
 
@@ -236,8 +239,10 @@ class HardwareSuite:
         wanted = run.wanted
         met = [event for event in night.of(Ingested) if event.step in wanted]
         assert len(met) == len(wanted)
+        zero = {name: level for event in night.of(Ingested) if event.step in run.zeros for name, level in event.levels.items()}
         for event in met:
-            for level in event.levels.values():
+            for name, shown in event.levels.items():
+                level = shown - zero.get(name, 0.0)
                 assert abs(level / wanted[event.step] - 1) < LEVEL, f"{level:.0f} electron, not {wanted[event.step]:.0f}"
         assert self.hardware(tmp_path) == before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Self
@@ -157,12 +158,27 @@ class Rehearsal:
             if isinstance(step, Take) and step.level is not None and not step.probe
         }
 
+    @property
+    def zeros(self) -> frozenset[int]:
+        """Steps without light from which levels are counted: of a sensor without overscan."""
+        return frozenset(step.id for step in planned(self.text, self.registry).steps if isinstance(step, Take) and step.zero)
+
     def night(self, until: Callable[[Event], bool] = lambda _: False) -> Night:
         """Run it, to its end or until an event after which it is told to stop."""
         return run_night(self.text, self.registry, until=until)
 
-    def left(self, under_way_s: float) -> bool:
-        """Run it, and leave it at once when its first exposure has been under way for so long; say whether all is safe."""
+    def left(self, under_way_s: float) -> tuple[bool, float]:
+        """Run it, and leave it at once when its first exposure has been under way for so long.
+
+        The program goes on here, and so the run ends by itself after that, the camera being closed.
+
+        Returns
+        -------
+        safe : bool
+            Whether the hardware was made safe.
+        took_s : float [s]
+            How long that took.
+        """
         stream = events(planned(self.text, self.registry), self.registry)
         begun, over = threading.Event(), threading.Event()
 
@@ -176,7 +192,10 @@ class Rehearsal:
         threading.Thread(target=listen, daemon=True).start()
         assert begun.wait(60.0), "no exposure begins"
         over.wait(under_way_s)
-        return stream.leave()
+        began = time.monotonic()
+        safe, took_s = stream.leave(), time.monotonic() - began
+        over.wait(2 * self.abort_s)
+        return safe, took_s
 
 
 def _phrase(image: str, exposures: str, setup: Setup) -> str:

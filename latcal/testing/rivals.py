@@ -28,6 +28,9 @@ class RivalBehaviour:
     shared: ClassVar[bool] = True
     """Whether what is opened on one folder twice, by two processes too, is one store; say why beside it if it is not."""
 
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Modules of the store that take long to import: the other processes of these tests share them."""
+
     def open(self, tmp_path: Path) -> Store:
         """Open an empty store under a folder; or the same again, if the folder has one."""
         raise NotImplementedError
@@ -38,7 +41,7 @@ class RivalBehaviour:
 
     def _suite(self) -> Opener:
         cls = type(self)
-        return Opener(inspect.getfile(cls), cls.__module__, cls.__name__)
+        return Opener(inspect.getfile(cls), cls.__module__, cls.__name__, self.imports)
 
     def test_threads_never_reserve_the_same_id(self, store: Store) -> None:
         """Four at once."""

@@ -169,18 +169,24 @@ def _busy(pool):
 
 def one_exposure(files):
     """Verify one exposure, beside reading and overscan-correcting it."""
+    from latcal.model.frames import Plane
     from latcal.numerics import correct, residuals
 
     warm(files[0])
     with tempfile.TemporaryDirectory() as scratch:
-        bias, other = (prepared(Path(scratch), (number, files[number])) for number in range(2))
+        every = [prepared(Path(scratch), numbered) for numbered in enumerate(files)]
+        bias = {}
+        for amplifier in instrument_once()[1].amplifiers:  # that of all frames: of a few it would be noisier than any in use
+            image = built(inputs_of((frame[amplifier.name] for frame in every), amplifier, {})).planes["image"]
+            image.tofile(Path(scratch) / amplifier.name)
+            bias[amplifier.name] = Plane(str(Path(scratch) / amplifier.name), 0, image.shape)
         times = {"corrected": [], "measured": []}
         for _ in range(5):
             began = time.process_time()
             corrected(files[1])
             middle = time.process_time()
-            for name, frame in other.items():
-                left = correct.subtract(frame.reader, bias[name].reader)(slice(None))
+            for name, frame in every[1].items():
+                left = correct.subtract(frame.reader, bias[name].read)(slice(None))
                 residuals.residual(left, frame.frame_noise)
             times["corrected"].append(middle - began)
             times["measured"].append(time.process_time() - middle)

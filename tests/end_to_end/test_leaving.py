@@ -71,6 +71,14 @@ LAMP = '''
                 threading.Event().wait()
             self.aborted.set()
 
+    def ask_what_it_is(options):
+        note("connected")
+        try:
+            print("asking", flush=True)
+            time.sleep(3600)
+        finally:
+            note("disconnected")
+
     def build(inputs):
         print("building", flush=True)
         time.sleep(3600)
@@ -81,7 +89,9 @@ LAMP = '''
     @hookimpl
     def latcal_cameras():
         describe = lambda options, instrument: CameraDescription(overhead_s=0.0, frame_bytes=1000)
-        yield CameraType(name="lit", summary="A lamp", options=LitOptions, open=Lit, describe=describe)
+        yield CameraType(
+            name="lit", summary="A lamp", options=LitOptions, open=Lit, describe=describe, instrument=ask_what_it_is
+        )
 
     @hookimpl
     def latcal_calibrations():
@@ -125,7 +135,7 @@ def begun(folder: Path, *settings: str, seen: str = "building") -> Iterator[subp
     with subprocess.Popen(program, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stdout is not None
         said = ""
-        while not (said.count("exposing") == 2 and seen in said):
+        while not (said.count("exposing") == (0 if seen == "asking" else 2) and seen in said):
             line = running.stdout.readline()
             assert line, f"it ended: {said}{running.stderr.read() if running.stderr else ''}"
             said += line
@@ -165,7 +175,7 @@ def test_a_second_signal_leaves_a_camera_that_hangs_after_its_time_and_says_so(t
         _, err = running.communicate(timeout=60)
         assert 1.0 < time.monotonic() - began < AT_ONCE_S
     assert running.returncode == 130
-    assert err.splitlines()[-1] == "left: the camera did not close in time (see that its hardware is safe)"
+    assert err.splitlines()[-1] == "left: the camera was not made safe in time (see that its hardware is)"
 
 
 def test_a_third_signal_waits_for_nothing(tmp_path: Path) -> None:
@@ -189,3 +199,11 @@ def test_a_terminal_that_is_gone_ends_a_run_in_order(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert hardware(tmp_path) == AS_FOUND
     assert "interrupted: exit 130" in out
+
+
+def test_a_signal_while_planning_leaves_a_camera_that_is_asked_what_it_is_as_it_was_found(tmp_path: Path) -> None:
+    with begun(tmp_path, "instrument=camera", seen="asking") as running:
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=AT_ONCE_S)
+    assert (running.returncode, err) == (130, "interrupted\n")
+    assert hardware(tmp_path) == ["connected", "disconnected"]

@@ -49,6 +49,13 @@ class Silent:
             open=SimulatedCamera,
             describe=lambda options, instrument: evolve(describe(options, instrument), light=None),
         )
+        yield CameraType(
+            name="lamp",
+            summary="Takes flats alone",
+            options=SimulatedOptions,
+            open=SimulatedCamera,
+            describe=lambda options, instrument: evolve(describe(options, instrument), images=frozenset({"flat"})),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +113,40 @@ def test_gains_and_curves_are_made_of_flats_by_level(night: Callable) -> None:
     assert len(run.of(Solved)) == 7
     gain = run.report.stages[1].numbers["gain"]
     assert gain["median"] == pytest.approx(1.08, rel=0.06)  # true gains scatter by 2 % about the nominal one
+
+
+RAW = "overscan: {serial: none, parallel: none}"
+UNSUBTRACTED = (
+    f"stages=[{{make: bias, frames: [biases], options: {{{RAW}}}, verify: {{waived_by: a test, reason: few frames}}}}, "
+    f"{{measure: flat, frames: [flats], options: {{{RAW}, without_dark: it is not about that}}}}]"
+)
+
+
+def test_levels_of_a_sensor_without_overscan_are_above_its_bias(night: Callable) -> None:
+    """The simulated pedestal of thousands of electrons is in its pixels, and none of it in what was asked for."""
+    run = night(TEXT, extra=[Silent()], set=[UNSUBTRACTED])
+    (solved,) = run.of(Solved)
+    levels = [event.levels["S00"] for event in run.of(Ingested) if event.levels]
+    zero = levels[11]  # after eleven biases
+    assert zero == pytest.approx(levels[0], abs=5.0)
+    assert zero > 1_000
+    assert [level - zero for level in levels[-2:]] == pytest.approx([20_000, 20_000], rel=0.02)
+    assert [level for _, level in solved.probes] == pytest.approx([level - zero for level in levels[12:14]], rel=0.01)
+
+
+def test_a_pedestal_that_is_left_in_the_frames_fills_them_that_much_sooner(night: Callable) -> None:
+    run = night(TEXT, extra=[Silent()], set=[UNSUBTRACTED, "sequences.flats.exposures=2 x 99 % of full well"])
+    words = r"flats: no time for 99 % of full well: a level of (\d+) electron is not between 0 and the ceiling of (\d+) electron"
+    found = re.match(words, reasons(run)[0])
+    assert found, reasons(run)
+    assert int(found[2]) < int(found[1])
+
+
+def test_a_camera_without_biases_and_darks_has_no_levels_where_there_is_no_overscan(plugins: Registry) -> None:
+    raw = "options={overscan: {serial: none, parallel: none}}"
+    recipe = read(TEXT, "x.yaml", plugins, settings=["camera.use=lamp", f"stages.1.{raw}"])
+    with pytest.raises(RecipeError, match=r"sequences\.flats\.exposures: levels are counted from an exposure without light .*'lamp' takes none"):
+        plan(recipe, plugins)
 
 
 def test_frames_that_exist_already_are_not_exposed_to_a_level(plugins: Registry, tmp_path: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from corner import CORNER, on_the_corner
 
@@ -172,6 +173,9 @@ def test_residuals_are_kept_when_asked_for(tmp_path: Path, night: Callable, regi
 
     with fits.open(kept[0]) as hdus:
         noise = float(hdus["IMAGE"].data.std())
+        assert [hdu.name for hdu in hdus[1:4]] == ["IMAGE", "MASK", "VARIANCE"]
+        # that of a bias says its readout, which is all that is left of it: of 56,000 pixels, within 3 %
+        assert float(np.sqrt(hdus["VARIANCE"].data.mean())) == pytest.approx(noise, rel=0.1)
     # the residual shows the read noise of two amplifiers, some 8 to 10 e-, less what an internal bias takes away
     assert 7.0 < noise < 11.0
 

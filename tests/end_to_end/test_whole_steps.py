@@ -154,6 +154,7 @@ ONE = "\n".join(line for line in RECIPE.splitlines() if not any(word in line for
         (lambda _: [], "build of the executor gave no bias of detector 0"),
         (lambda refs: [evolve(refs[0], kind="dark")], "build of the executor gave no bias of detector 0"),
         (lambda refs: [*refs, evolve(refs[0], detector=7)], "which was not ordered"),
+        (lambda refs: [*refs, refs[0]], "build of the executor gave bias of detector 0 "),
         (lambda refs: refs[0], "which is not a list of ProductRef"),
     ],
 )
@@ -172,6 +173,14 @@ def test_an_error_of_its_own_fails_the_step(tmp_path: Path) -> None:
     report = night(tmp_path / "store", "elsewhere", latcal.load_plugins(extra=[Elsewhere(fail)]), ONE)
     assert report.exit_code == BuildError.exit_code
     assert report.stages[0].reason == "the cluster is closed"
+
+
+def test_flats_are_taken_to_a_level_though_it_prepares_its_frames_itself(tmp_path: Path) -> None:
+    by_level = "\n".join(line for line in RECIPE.splitlines() if "dark" not in line and "ptc" not in line)
+    flats = "[2 x 2 s, 2 x 5 s, 2 x 9 s, 2 x 14 s]"
+    assert flats in by_level
+    report = night(tmp_path / "store", "elsewhere", latcal.load_plugins(extra=[Elsewhere()]), by_level.replace(flats, "2 x 20000 electron"))
+    assert [stage.status for stage in report.stages] == [Status.DONE, Status.DONE], [step.reason for step in report.steps]
 
 
 def test_a_product_that_it_did_not_put_into_the_store_is_seen(tmp_path: Path) -> None:

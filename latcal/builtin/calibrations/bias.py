@@ -76,7 +76,7 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
 
 def residual(inputs: AmplifierInputs) -> Part:
     """Give one frame minus the bias [electron]."""
-    return combining.image_part(_left(inputs), "electron")
+    return combining.residual_part(inputs, _left(inputs), inputs.frames[0].frame_noise ** 2)
 
 
 def _left(inputs: AmplifierInputs) -> Pixels:

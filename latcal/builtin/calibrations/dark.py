@@ -106,7 +106,9 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
 
 def residual(inputs: AmplifierInputs) -> Part:
     """Give one frame minus the bias and the dark in its time [electron]."""
-    return combining.image_part(_left(inputs, _signal(inputs)), "electron")
+    signal = _signal(inputs)
+    variance = inputs.frames[0].frame_noise ** 2 + residuals.photon_variance(np.maximum(signal, 0.0))
+    return combining.residual_part(inputs, _left(inputs, signal), variance)
 
 
 def _signal(inputs: AmplifierInputs) -> Pixels:

@@ -159,10 +159,8 @@ def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame, bias and dark subtracted, divided by the flat."""
     (frame,) = inputs.frames
-    chosen = inputs.options.brighter_fatter
-    a00 = inputs.detector.brighter_fatter if chosen is None else float(chosen.to_value("1 / electron"))
     flat = inputs.need("flat").reader(combining.WHOLE)
-    left = residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, a00)
+    left = residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, _brighter_fatter(inputs))
     return judging.at_amplifier(
         inputs,
         {
@@ -176,11 +174,22 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     )
 
 
+def _brighter_fatter(inputs: AmplifierInputs) -> float:
+    """Give the coefficient a00 that is used [1 / electron]."""
+    chosen = inputs.options.brighter_fatter
+    return inputs.detector.brighter_fatter if chosen is None else float(chosen.to_value("1 / electron"))
+
+
 def residual(inputs: AmplifierInputs) -> Part:
     """Give one frame, bias and dark subtracted, divided by the flat [electron]."""
     (frame,) = inputs.frames
-    flattened = correct.divide(_signal(inputs, frame), inputs.need("flat").reader)
-    return combining.image_part(flattened(combining.WHOLE), "electron")
+    signal = _signal(inputs, frame)
+    light = np.maximum(signal(combining.WHOLE), 0.0)
+    variance = frame.frame_noise**2 + residuals.photon_variance(light, _brighter_fatter(inputs))
+    flat = inputs.need("flat").reader
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = variance / np.square(flat(combining.WHOLE))
+    return combining.residual_part(inputs, correct.divide(signal, flat)(combining.WHOLE), spread)
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:

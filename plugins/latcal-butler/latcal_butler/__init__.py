@@ -5,6 +5,7 @@ Nothing here imports lsst: that takes seconds, and ``latcal --help`` has no use 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,14 @@ def _open(options: ButlerOptions, world: Any) -> Any:
     return ButlerStore(options, world)
 
 
+_CONFIGURED = re.compile(rb"^(datastore|registry)\s*:", re.MULTILINE)
+"""What the configuration of a repository has, and a recipe or an instrument has not."""
+
+
 def _is_repository(path: Path) -> bool:
-    return (path / CONFIGURATION).is_file() or (path.name.endswith(".yaml") and path.is_file())
+    if path.suffix != ".yaml":
+        return (path / CONFIGURATION).is_file()
+    return path.is_file() and _CONFIGURED.search(path.read_bytes()) is not None
 
 
 @hookimpl

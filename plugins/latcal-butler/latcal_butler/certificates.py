@@ -53,6 +53,13 @@ class Certificates:
         data_id = self.shelves.data_id(butler, place, detector)
         return self._told(butler, self._entries(butler, place.name, place.certificate, data_id, collections, span))
 
+    def is_free(
+        self, butler: Butler, place: Shelf, detector: int, collections: Sequence[str], span: Timespan | None
+    ) -> bool:
+        """Tell whether something could be certified for a span; a certificate whose product is gone is in the way too."""
+        data_id = self.shelves.data_id(butler, place, detector)
+        return not any(True for _ in self._entries(butler, place.name, place.certificate, data_id, collections, span))
+
     def all(self, butler: Butler, kind: str | None, collection: str | None) -> list[Certification]:
         """Give all that is certified."""
         data_id = {"instrument": self.shelves.repository.instrument_name(butler)}
@@ -159,6 +166,13 @@ class Certificates:
             there = [one.valid for one in self.at(butler, place, ref.detector, [collection], span)]
             if there or key in new:
                 raise overlap(ref, collection, (there or [valid])[0])
+            if not self.is_free(butler, place, ref.detector, [collection], span):
+                data_id = self.shelves.data_id(butler, place, ref.detector)
+                raise StoreError(
+                    f"{collection}: a certificate of a {ref.kind} for detector {ref.detector} is in the way, whose product is gone "
+                    f"(take it out: butler.registry.decertify({collection!r}, {place.certificate!r}, Timespan(None, None), "
+                    f"dataIds=[{data_id}]))"
+                )
             new.add(key)
 
     def _settle(self, butler: Butler, collection: str) -> None:

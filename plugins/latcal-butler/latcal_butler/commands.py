@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -17,7 +16,7 @@ from latcal.formats.plain import unstructure
 PIPELINES = Path(__file__).parent / "pipelines"
 OURS = "latcal_butler.tasks."
 OF_ISR = ("overscan", "crosstalk", "defects")
-"""Options that say how frames are prepared: those of the task ``isr``."""
+"""Options of latcal that say how frames are prepared: the task ``isr`` has them, not those that use its frames."""
 
 
 @frozen
@@ -70,8 +69,8 @@ class Command:
     Parameters
     ----------
     pipeline : Pipeline
-    file : Path
-        Ours, or a site's own in its place.
+    file : str
+        Ours, or a site's own in its place: a path or a URI, with the labels of tasks after ``#`` if not all are meant.
     inputs : tuple of str
         Collections, in order.
     options : mapping of str to mapping
@@ -84,7 +83,7 @@ class Command:
 
     repo: str
     pipeline: Pipeline
-    file: Path
+    file: str
     inputs: tuple[str, ...]
     output: str
     where: str
@@ -109,39 +108,31 @@ class Command:
         return shlex.join(self.arguments())
 
     def _tasks(self) -> str:
-        """Name the file and, where it has the tasks that we know, these."""
+        """Name the file and, where it has the tasks that we know and none are named, these."""
         known = classes(self.file)
         mine = [label for label in self.pipeline.tasks if label in known]
-        return f"{self.file}#{','.join(mine)}" if len(mine) == len(self.pipeline.tasks) else str(self.file)
+        all_there = len(mine) == len(self.pipeline.tasks) and "#" not in self.file
+        return f"{self.file}#{','.join(mine)}" if all_there else self.file
 
 
-def classes(file: Path) -> dict[str, str]:
-    """Give the class of every task of a pipeline file, by its label; files that it imports included.
+def classes(file: str) -> dict[str, str]:
+    """Give the class of every task of a pipeline, by its label, as Rubin's own reader finds them; none is imported.
+
+    Parameters
+    ----------
+    file : str
+        A path or a URI, ``resource://`` too; of labels or a subset after ``#`` only these tasks.
 
     Raises
     ------
-    OSError, ValueError
-        If it cannot be read as one.
+    OSError, ValueError, LookupError, TypeError, yaml.YAMLError
+        If it cannot be read as a pipeline.
     """
-    import yaml
+    from lsst.pipe.base import Pipeline as RubinPipeline
+    from lsst.pipe.base.pipelineIR import PipelineIR
 
-    try:
-        content = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file} is not YAML ({error})") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{file} is not a pipeline")  # noqa: TRY004 - of the file
-    found: dict[str, str] = {}
-    for one in _listed(content.get("imports")):
-        place = Path(os.path.expandvars(str(one["location"] if isinstance(one, Mapping) else one)))
-        found |= classes(place if place.is_absolute() else file.parent / place)
-    for label, task in (content.get("tasks") or {}).items():
-        found[label] = str(task["class"] if isinstance(task, Mapping) else task)
-    return found
-
-
-def _listed(given: Any) -> list[Any]:
-    return [] if given is None else given if isinstance(given, list) else [given]
+    whole = PipelineIR.from_string(str(RubinPipeline.from_uri(file)))
+    return {label: str(task.klass) for label, task in whole.tasks.items()}
 
 
 def configured(command: Command, options: Any, *, residuals: bool | None = None) -> Command:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
 from typing import Any
 
 from astropy.time import TimeDelta
-from latcal.plugin import Exposure, Instrument, day_and_number
+from latcal.plugin import Exposure, Instrument, StoreError, day_and_number
 from lsst.daf.butler import Registry, Timespan
+from lsst.daf.butler.registry import ConflictingDefinitionError
 
 from latcal_butler.naming import band, physical_filter
 
@@ -15,6 +16,9 @@ EXPOSURES, DETECTORS = 10**14, 1000
 """Above every id: an exposure's is a day and five digits."""
 
 _TYPE, _REASON, _PROGRAM = 16, 68, 64  # lengths of the dimension universe
+
+_UNSEEN = "unknown"
+"""The physical filter of an exposure of which only the id is known."""
 
 
 def register_instrument(registry: Registry, name: str, instrument: Instrument, *, update: bool = False) -> None:
@@ -46,38 +50,79 @@ def _instrument_row(name: str) -> dict[str, Any]:
 
 
 def register_filter(registry: Registry, name: str, filter_: str) -> None:
-    """Enter a physical filter, if it is not there."""
-    registry.syncDimensionData("physical_filter", {"instrument": name, "name": filter_, "band": band(filter_)})
+    """Enter a physical filter, if it is not there; what others say of its band stays."""
+    with contextlib.suppress(ConflictingDefinitionError):
+        registry.syncDimensionData("physical_filter", {"instrument": name, "name": filter_, "band": band(filter_)})
 
 
-def reserve_groups(registry: Registry, name: str, ids: Iterable[int]) -> None:
-    """Enter the group of each exposure to be; all or none.
+def register_day(registry: Registry, name: str, day: int, rollover_h: float) -> None:
+    """Enter an observing day, if it is not there; what others entered of it stays.
+
+    Parameters
+    ----------
+    rollover_h : float [h]
+        When the day begins, by the instrument. As in Rubin's own repositories the record says by its timespan, in TAI, when
+        that is: `lsst.daf.butler.Timespan.from_day_obs` (DM-42636), with 12 h for Rubin's cameras.
+    """
+    span = Timespan.from_day_obs(day, round(rollover_h * 3600))
+    with contextlib.suppress(ConflictingDefinitionError):  # there, by another's clock or without a timespan
+        registry.syncDimensionData("day_obs", {"instrument": name, "id": day, "timespan": span})
+
+
+def reserve_groups(registry: Registry, name: str, ids: range, rollover_h: float) -> None:
+    """Enter the groups of the first and the last of consecutive exposures to be; the others come with their exposures.
+
+    That is enough: of two processes that saw the same last group both want the next one as their first, and whoever comes
+    later begins after the last.
+
+    Parameters
+    ----------
+    ids : range
+        Of one day, and not empty.
 
     Raises
     ------
     sqlalchemy.exc.IntegrityError
         If one is there: somebody else has reserved it.
     """
-    ids = tuple(ids)
-    days = {day_and_number(one)[0] for one in ids}
+    ends = sorted({ids[0], ids[-1]})
     with registry.transaction():
-        for day in sorted(days):
-            registry.syncDimensionData("day_obs", {"instrument": name, "id": day})
-        registry.insertDimensionData("group", *({"instrument": name, "name": str(one)} for one in ids))
+        register_day(registry, name, day_and_number(ids[0])[0], rollover_h)
+        registry.insertDimensionData("group", *({"instrument": name, "name": str(one)} for one in ends))
 
 
-def register_exposure(registry: Registry, name: str, exposure: Exposure) -> None:
-    """Enter an exposure as it happened, in place of one of which only the id was known."""
-    _register_exposure(registry, name, exposure.id, _facts(exposure), physical_filter(exposure.setup), update=True)
+def register_exposure(registry: Registry, name: str, exposure: Exposure, rollover_h: float) -> None:
+    """Enter an exposure as it happened, in place of one of which only the id was known.
+
+    Raises
+    ------
+    StoreError
+        If it is there, and is another: nothing of it is changed.
+    """
+    filter_ = physical_filter(exposure.setup)
+    try:
+        _register_exposure(registry, name, exposure.id, _facts(exposure), filter_, rollover_h)
+    except ConflictingDefinitionError as error:
+        if not _is_unseen(registry, name, exposure.id):
+            raise StoreError(
+                f"the repository has the exposure {exposure.id} of {name} already, as another: {error} (is it a frame of this "
+                "instrument? it was not kept, and nothing was changed)"
+            ) from error
+        _register_exposure(registry, name, exposure.id, _facts(exposure), filter_, rollover_h, update=True)
 
 
-def register_unseen_exposure(registry: Registry, name: str, number: int) -> None:
+def register_unseen_exposure(registry: Registry, name: str, number: int, rollover_h: float) -> None:
     """Enter an exposure of which only the id is known, since a product belongs to it and its raw frame is not there."""
-    _register_exposure(registry, name, number, {"obs_id": str(number)}, "unknown", update=False)
+    _register_exposure(registry, name, number, {"obs_id": str(number)}, _UNSEEN, rollover_h)
+
+
+def _is_unseen(registry: Registry, name: str, number: int) -> bool:
+    (row,) = registry.queryDimensionRecords("exposure", instrument=name, exposure=number)
+    return bool(row.obs_id == str(number) and row.physical_filter == _UNSEEN)
 
 
 def _register_exposure(
-    registry: Registry, name: str, number: int, facts: dict[str, Any], filter_: str, *, update: bool
+    registry: Registry, name: str, number: int, facts: dict[str, Any], filter_: str, rollover_h: float, *, update: bool = False
 ) -> None:
     day, sequence = day_and_number(number)
     row = {
@@ -86,7 +131,7 @@ def _register_exposure(
     }  # fmt: skip
     with registry.transaction():
         register_filter(registry, name, filter_)
-        registry.syncDimensionData("day_obs", {"instrument": name, "id": day})
+        register_day(registry, name, day, rollover_h)
         registry.syncDimensionData("group", {"instrument": name, "name": str(number)})
         registry.syncDimensionData("exposure", row, update=update)
 

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, evolve, field, frozen
-from latcal import errors
+from attrs import Factory, define, evolve, field, frozen
 from latcal.formats import records
 from latcal.plugin import (
     Build,
-    BuildError,
     ExecutorType,
-    LatcalError,
     Measurement,
+    NotReady,
     Order,
     Plan,
     Problem,
     ProductRef,
-    StoreError,
+    Take,
     Verify,
     World,
     hookimpl,
@@ -35,7 +30,18 @@ from latcal.plugin import (
 from latcal.plugin.ordered import WorkerOptions, processors
 
 from latcal_butler.commands import BUILD, OURS, PIPELINES, VERIFY, Command, Pipeline, classes, configured, where
-from latcal_butler.naming import GEOMETRY, RECORD, chain_name, instrument_name, raw_collection, run_stem
+from latcal_butler.naming import (
+    GEOMETRY,
+    PREPARED,
+    RECORD,
+    chain_name,
+    instrument_name,
+    is_ours,
+    raw_collection,
+    run_stem,
+)
+from latcal_butler.outcomes import failure, outputs
+from latcal_butler.processes import Processes
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
@@ -43,20 +49,20 @@ if TYPE_CHECKING:
 FIRST = 100
 """Number of the first RUN collection of our own of a run; the store counts from 1."""
 
-POLL_S, GRACE_S = 0.1, 10.0
-"""How often a process is looked at, and how long one that is told to end may take [s]; our choice."""
-
 UNKNOWN = "RUN"
 """Stands for the run in a plan, which has none yet."""
+
+PIXEL_BYTES = 9
+"""What a pixel of a prepared frame takes in the repository: image and variance in float32, and the mask."""
 
 
 @frozen
 class PipetaskOptions(WorkerOptions):
     """What a recipe may write for the executor ``pipetask``."""
 
-    pipelines: Mapping[str, Path] = option(
+    pipelines: Mapping[str, str] = option(
         MappingProxyType({}),
-        help="Pipeline files of one's own, in place of ours, by their names: {cpBias: ./cpBias.yaml}.",
+        help="Pipelines of one's own, paths or URIs, in place of ours, by their names: {cpBias: ./cpBias.yaml}.",
     )
     program: Path | None = option(None, help="The program pipetask; left out, that which is installed with latcal.")
 
@@ -67,13 +73,38 @@ class PipetaskExecutor:
 
     options: PipetaskOptions
     world: World
-    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+    _processes: Processes = field(init=False, default=Factory(lambda self: Processes(self.world.stop), takes_self=True))
+    _made: list[str] = field(factory=list, init=False)
 
     def __enter__(self) -> Self:
+        """See that the repository has room for prepared frames, which lie there until the run ends.
+
+        Raises
+        ------
+        NotReady
+            If it has not.
+        """
+        plan, room = self.world.plan, self._store.free_bytes()
+        assert plan is not None
+        pixels = {one.id: one.shape[0] * one.shape[1] for one in plan.instrument.detectors}
+        takes = ((step, len(plan.users(step))) for step in plan.steps if isinstance(step, Take) and not step.discarded)
+        size = PIXEL_BYTES * sum(pixels[detector] * stages for take, stages in takes for detector in take.detectors)
+        if room is not None and room < size:
+            what = f"the repository has room for {room / 1e9:.1f} GB, and frames that pipetask prepares need {size / 1e9:.1f} GB"
+            raise NotReady([Problem(what, "make room, or take another executor", path="executor")])
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._end()
+        """End the process, if one runs, and remove the frames that were prepared, as a run without pipetask does."""
+        self._processes.end()
+        if self._made:
+            from lsst.daf.butler import MissingDatasetTypeError
+
+            # of the first pipeline of a repository that was interrupted there is not even the kind
+            with self._writing() as butler, contextlib.suppress(MissingDatasetTypeError):
+                found = butler.query_all_datasets(self._made, name=PREPARED, find_first=False, limit=None)
+                mine = [one for one in found if is_ours(one.datasetType)]
+                butler.pruneDatasets(mine, disassociate=True, unstore=True, purge=True)
 
     # -- planning ------------------------------------------------------------------------------------------------
 
@@ -101,7 +132,7 @@ class PipetaskExecutor:
         return Command(
             repo=store.repo,
             pipeline=pipeline,
-            file=Path(self.options.pipelines.get(pipeline.file, PIPELINES / f"{pipeline.file}.yaml")),
+            file=str(self.options.pipelines.get(pipeline.file, PIPELINES / f"{pipeline.file}.yaml")),
             inputs=(raw_collection(name), f"{output}/inputs"),
             output=output,
             where=where(name, detectors, exposures),
@@ -137,7 +168,7 @@ class PipetaskExecutor:
         pipeline = BUILD[order.step.kind]
         output = self._run(order, pipeline)
         with self._writing() as butler:
-            found = self._outputs(butler, pipeline, output)
+            found = outputs(butler, pipeline, output)
             yield from [evolve(reference_of(butler, one), run=order.run) for one in found]
 
     def verify(self, order: Order) -> Iterator[Measurement]:
@@ -145,7 +176,7 @@ class PipetaskExecutor:
         pipeline = VERIFY[order.step.kind]
         output = self._run(order, pipeline)
         with self._writing() as butler:
-            for one in self._outputs(butler, pipeline, output):
+            for one in outputs(butler, pipeline, output):
                 for measurement in butler.get(one)["measurements"]:
                     yield records.from_plain(measurement, Measurement)
 
@@ -162,16 +193,18 @@ class PipetaskExecutor:
         orders = {label: str(_written(folder / f"{label}.py", text)) for label in self._ours(command)}
         command = evolve(command, orders=orders, summary=str(folder / "summary.json"))
         log = folder / "log.txt"
-        code = self._wait(command, log)
-        with self._writing() as butler:
-            self._enter(butler, order.run, command.output)
+        words = command.arguments()
+        try:
+            code = self._processes.run([str(self.options.program or program()), *words[1:]], log)
+        finally:  # what one made that was interrupted goes with all else
+            with self._writing() as butler:
+                self._enter(butler, order.run, command.output)
         if code:
             self._store.write_report(order.run, {f"{order.step.id}_pipetask.log": log.read_text(errors="replace")})
             raise failure(Path(command.summary), log, order.step.id)
         return command.output
 
-    @staticmethod
-    def _enter(butler: Butler, run: str, output: str) -> None:
+    def _enter(self, butler: Butler, run: str, output: str) -> None:
         """Enter what a process made in the chain of the run, if it came that far."""
         from lsst.daf.butler import CollectionType, MissingCollectionError
 
@@ -180,6 +213,7 @@ class PipetaskExecutor:
             butler.collections.get_info(output)
             butler.collections.register(chain_name(run), CollectionType.CHAINED)
             butler.collections.extend_chain(chain_name(run), output)
+            self._made.append(output)
 
     def _give(self, butler: Butler, order: Order, name: str) -> None:
         """Enter what a step uses in a collection of its own: that, and nothing that other collections would lead to."""
@@ -195,70 +229,16 @@ class PipetaskExecutor:
     def _geometry(self, butler: Butler, run: str) -> DatasetRef:
         """Give the geometry that the recipe has: the repository's, or else one of this step's own."""
         assert self.world.instrument is not None
-        from latcal_butler.naming import geometry_collection
-
         plain, name = records.to_plain(self.world.instrument), self._store.repository.instrument_name(butler)
-        known = butler.find_dataset(GEOMETRY, instrument=name, collections=[geometry_collection(name)])
+        known: DatasetRef | None = self._store.repository.geometry(butler, name)
         if known is not None and records.to_plain(butler.get(known)) == plain:
             return known
         kind = self._store.repository.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)
         butler.collections.register(run)
         return butler.put(plain, kind, instrument=name, run=run)
 
-    def _outputs(self, butler: Butler, pipeline: Pipeline, run: str) -> list[DatasetRef]:
-        from lsst.daf.butler import MissingDatasetTypeError
-
-        try:
-            found = butler.query_datasets(pipeline.output, collections=run, explain=False, limit=None)
-        except MissingDatasetTypeError:
-            found = []
-        strange = next((one for one in found if not one.datasetType.storageClass_name.startswith("Latcal")), None)
-        if strange is not None:
-            raise BuildError(
-                f"{strange.datasetType.name} was made as {strange.datasetType.storageClass_name}, which latcal does not read "
-                f"(let the pipeline {pipeline.file} end with a task of latcal)"
-            )
-        if not found:
-            raise BuildError(f"{pipeline.file} made no {pipeline.output} (see that its tasks are of these exposures)")
-        return sorted(found, key=lambda one: (one.dataId.get("exposure", 0), one.dataId["detector"]))
-
     def _writing(self) -> Any:
         return self._store.repository.writing()
-
-    # -- the process ---------------------------------------------------------------------------------------------
-
-    def _wait(self, command: Command, log: Path) -> int:
-        """Run a command to its end, or to that of the run."""
-        words = command.arguments()
-        words[0] = str(self.options.program or program())
-        with log.open("w") as file:
-            try:
-                self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell
-                    words, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, start_new_session=True
-                )
-            except OSError as error:
-                raise BuildError(f"{words[0]}: {error.strerror or error} (write 'program: PATH' of pipetask)") from error
-            try:
-                while True:
-                    try:
-                        return self._process.wait(POLL_S)
-                    except subprocess.TimeoutExpired:
-                        if self.world.stop.is_set():
-                            raise BuildError("interrupted") from None
-            finally:
-                self._end()
-
-    def _end(self) -> None:
-        """End the process and its workers, if it runs."""
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def pipeline_of(step: Any) -> Pipeline | None:
@@ -269,27 +249,6 @@ def pipeline_of(step: Any) -> Pipeline | None:
 def program() -> Path:
     """Give the program pipetask that is installed with this Python."""
     return Path(sys.executable).with_name("pipetask")
-
-
-def failure(summary: Path, log: Path, step: int) -> LatcalError:
-    """Say what a failed ``pipetask`` says: of its first failed quantum, or else its last line."""
-    where_it_is = f"all of it is in the report {step}_pipetask.log of the run"
-    try:
-        told = json.loads(summary.read_text())
-    except (OSError, ValueError):
-        told = {}
-    for quantum in told.get("quantaReports", ()):
-        error = quantum.get("exceptionInfo")
-        if error:
-            data_id = {key: value for key, value in quantum["dataId"].items() if key in ("detector", "exposure")}
-            place = ", ".join(f"{key} {value}" for key, value in data_id.items())
-            message = " ".join(str(error["message"]).split())
-            kind = getattr(errors, error["className"].rpartition(".")[2], None)
-            cls = kind if kind in (BuildError, StoreError) else BuildError
-            name = "" if kind is not None else f"{error['className'].rpartition('.')[2]}: "
-            return cls(f"{quantum['taskLabel']} of {place}: {name}{message} ({where_it_is})")
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return BuildError(f"pipetask: {lines[-1] if lines else 'it said nothing'} ({where_it_is})")
 
 
 def _orders(order: Order) -> Any:
@@ -334,6 +293,10 @@ def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
     if plan.instrument.binning != "1x1" or plan.instrument.mode:
         what = f"the pipelines are for frames as read out in full, and {plan.instrument.name} is read out in another way"
         yield Problem(what, "write 'executor: {use: serial}'", path="executor")
+    words = str(plan.executor.options.program or program())
+    if shutil.which(words) is None:
+        hint = "pip install 'latcal-butler[pipetask]', or write 'program: PATH'"
+        yield Problem(f"{words} is not there, or not a program", hint, path="executor")
     for planned in plan.stages:
         kind = planned.stage.kind
         if kind not in BUILD:
@@ -346,13 +309,15 @@ def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
 
 def _files(plan: Plan) -> Iterator[Problem]:
     """See that a site's own pipelines are there."""
+    from yaml import YAMLError
+
     ours = sorted({pipeline.file for pipeline in (*BUILD.values(), *VERIFY.values())})
     for name, path in plan.executor.options.pipelines.items():
         if name not in ours:
             yield Problem(f"{name!r} is not a pipeline", f"there is {', '.join(ours)}", path="executor.pipelines")
             continue
         try:
-            classes(Path(path))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            classes(path)
+        except (OSError, ValueError, TypeError, LookupError, YAMLError) as error:
             what = f"{path} cannot be read as a pipeline ({type(error).__name__}: {error})"
             yield Problem(what, "name a file of tasks, as pipetask reads it", path="executor.pipelines")

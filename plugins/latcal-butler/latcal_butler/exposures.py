@@ -35,14 +35,13 @@ class Exposures:
     repository: Repository
 
     def reserve(self, butler: Butler, day: date, n: int) -> range:
-        """Reserve exposure ids of a day: the groups of the exposures are entered, which nobody else can.
+        """Reserve exposure ids of a day: the groups of the first and the last are entered, which nobody else can.
 
         Raises
         ------
         StoreError
             If the day has no more.
         """
-        from lsst.daf.butler.registry import ConflictingDefinitionError
         from sqlalchemy.exc import IntegrityError
 
         from latcal_butler.dimensions import reserve_groups
@@ -50,9 +49,11 @@ class Exposures:
         number, name = int(f"{day:%Y%m%d}"), self.repository.instrument_name(butler)
         for _ in range(_ATTEMPTS):
             ids = numbered(number, self._used(butler, name, number), n)
+            if not ids:
+                return ids
             try:
-                reserve_groups(butler.registry, name, ids)
-            except (ConflictingDefinitionError, IntegrityError):  # another process was faster
+                reserve_groups(butler.registry, name, ids, self.repository.rollover_h)
+            except IntegrityError:  # another process was faster
                 continue
             return ids
         raise StoreError(f"{self.repository.name}: others reserved exposures of {number} all the time (try again)")
@@ -78,7 +79,7 @@ class Exposures:
         Raises
         ------
         StoreError
-            If it is there already, or is a file that cannot be read.
+            If it is there already, is a file that cannot be read, or others entered its exposure as another.
         """
         from latcal_butler.dimensions import register_exposure
 
@@ -92,7 +93,7 @@ class Exposures:
             raise StoreError(f"exposure {exposure.id} of detector {frame.detector.id} is in the store already ({run})")
         with butler.transaction():
             if not butler.query_datasets(facts, collections=run, data_id=ids, explain=False):
-                register_exposure(butler.registry, name, exposure)
+                register_exposure(butler.registry, name, exposure, self.repository.rollover_h)
                 butler.put(records.to_plain(exposure), facts, ids, run=run)
             dataset = self._enter(butler, frame, raw, {**ids, "detector": frame.detector.id}, run)
             return self._kept(butler, frame, dataset)

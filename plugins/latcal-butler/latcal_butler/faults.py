@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from latcal.plugin import StoreError
+
+_ROOM, _PERMISSIONS = "make room, then run again", "mend its permissions, then run again"
+_WAYS_OUT: Mapping[int | None, str] = MappingProxyType(
+    {
+        errno.ENOSPC: _ROOM,
+        errno.EDQUOT: _ROOM,
+        errno.EFBIG: _ROOM,
+        errno.EACCES: _PERMISSIONS,
+        errno.EPERM: _PERMISSIONS,
+        errno.EROFS: _PERMISSIONS,
+        errno.ENOENT: "it is gone: restore it from a copy, or make it again",
+    }
+)
+"""What to do about an error of the operating system, by its number."""
 
 
 @contextmanager
@@ -43,7 +59,8 @@ def told(repo: str) -> Iterator[None]:
 
 def _of_system(repo: str, error: OSError) -> StoreError:
     reason = error.strerror or _first_line(error)
-    return StoreError(f"{error.filename or repo}: {reason} (make room or mend its permissions, then run again)")
+    way_out = _WAYS_OUT.get(error.errno, "mend it, then run again")
+    return StoreError(f"{error.filename or repo}: {reason} ({way_out})")
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -14,7 +14,7 @@ from latcal.plugin.lookup import run_of, suits, the_one_built, the_one_for
 from latcal_butler.certificates import Certificates, moment
 from latcal_butler.facts import in_pair_with, reference_of
 from latcal_butler.lookups import Place, associations, places
-from latcal_butler.naming import is_ours, shelf
+from latcal_butler.naming import is_ours, is_prepared, shelf
 from latcal_butler.shelves import Shelves
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Finding:
         """
         place = shelf(kind, Setup(), exposure=True)
         type_ = self.shelves.type_of(butler, place.name)
-        if type_ is None:
+        if type_ is None or not is_ours(type_):
             return None
         whole = self.shelves.data_id(butler, place, detector, exposure)
         data_id = {key: value for key, value in whole.items() if key != "exposure"}
@@ -134,7 +134,7 @@ class Finding:
         """Give all that a run built, if the collection is that of a run of latcal."""
         runs = [spot.name for spot in places(butler, [collection]) if not spot.calibration] if run_of(collection) else []
         data_id = {"instrument": self.shelves.repository.instrument_name(butler)}
-        types = (one for one in butler.registry.queryDatasetTypes("*") if runs and is_ours(one))
+        types = (one for one in butler.registry.queryDatasetTypes("*") if runs and is_ours(one) and not is_prepared(one))
         found = (reference_of(butler, one.ref) for type_ in types for one in associations(butler, type_, runs, data_id))
         return [ref for ref in found if kind in (None, ref.kind)]
 

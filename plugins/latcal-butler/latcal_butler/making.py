@@ -82,7 +82,18 @@ def teach(repo: str) -> bool:
         return False
     whole = settings()
     whole.update(config)
-    whole.dumpToUri(place)
+    if not place.isLocal:
+        whole.dumpToUri(place)  # an object store replaces it at once
+        return True
+    path = Path(place.ospath)
+    draft = path.with_name(f"latcal_{uuid.uuid4().hex}.yaml")
+    with _alone(path.parent):
+        try:
+            whole.dumpToUri(draft)
+            shutil.copymode(path, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
     return True
 
 
@@ -100,5 +111,8 @@ def configuration_place(repo: str) -> ResourcePath:
 
 
 def knows(config: Config) -> bool:
-    """Tell whether a configuration has every storage class of ours."""
-    return all(("storageClasses", name) in config for name in SETTINGS["storageClasses"])
+    """Tell whether a configuration has every storage class of ours, and the formatter of each."""
+    formatters = SETTINGS["datastore"]["formatters"]
+    return all(
+        ("storageClasses", name) in config and ("datastore", "formatters", name) in config for name in formatters
+    )

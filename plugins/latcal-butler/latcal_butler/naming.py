@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from attrs import evolve, frozen
@@ -35,6 +36,9 @@ _PRETTY = re.compile(r"[A-Za-z0-9]+\.[A-Za-z0-9]+")
 _OURS = re.compile(r"u/[^/]+/(?P<run>[^/]+)/\d+")
 
 _CERTIFICATE = "_certificate"
+
+PREPARED = "cp*Proc"
+"""Pattern of the dataset types of prepared frames, which the tasks `isr` make: by-products, and nothing that a run built."""
 
 NO_FILTER = "none"
 
@@ -96,6 +100,11 @@ def title(kind: str) -> str:
     return _word(kind)[:1].upper() + _word(kind)[1:]
 
 
+def of_filters(kind: str) -> bool:
+    """Tell whether products of a kind have a physical filter, whatever the first one says."""
+    return kind in _BY_FILTER
+
+
 def of_exposures(kind: str) -> bool:
     """Tell whether every product of a kind belongs to an exposure."""
     return kind.endswith("_residual") or kind == "cpPtcExtract"
@@ -114,7 +123,7 @@ def shelf(kind: str, setup: Setup, *, exposure: bool, by_filter: bool | None = N
     if exposure:  # its filter and all else is that of the exposure
         return Shelf(type_name(kind) + ("" if of_exposures(kind) else "_exposure"), None, exposure=True)
     filtered = setup.filter is not None or setup.grating is not None
-    by_filter = kind in _BY_FILTER or (filtered if by_filter is None else by_filter)
+    by_filter = of_filters(kind) or (filtered if by_filter is None else by_filter)
     rest = evolve(setup, filter=None, grating=None) if by_filter else setup
     name = type_name(kind) if rest == Setup() else f"{type_name(kind)}_{_word(str(rest))}_{_digest(setup_text(rest))}"
     return Shelf(name, physical_filter(setup) if by_filter else None, exposure=False)
@@ -132,6 +141,11 @@ def storage_class(product: Product) -> str:
 def is_ours(kind: Any) -> bool:
     """Tell whether datasets of a type are products as latcal writes them."""
     return kind.storageClass_name in {IMAGE, TABLES, PRODUCT}
+
+
+def is_prepared(kind: Any) -> bool:
+    """Tell whether datasets of a type are prepared frames."""
+    return fnmatchcase(kind.name, PREPARED)
 
 
 def is_certificate(name: str) -> bool:

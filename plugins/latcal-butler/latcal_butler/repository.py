@@ -18,7 +18,7 @@ from latcal_butler.naming import GEOMETRY, RECORD, geometry_collection, instrume
 from latcal_butler.options import ButlerOptions
 
 if TYPE_CHECKING:  # the Butler is imported when a repository is opened
-    from lsst.daf.butler import Butler, DatasetType
+    from lsst.daf.butler import Butler, DatasetRef, DatasetType
 
 
 def _make(repo: str, config: Path | None) -> None:
@@ -104,8 +104,11 @@ class Repository:
 
         from latcal_butler.making import configuration_place
 
+        place = configuration_place(self.options.repo)
+        if self.options.create and not place.exists():  # which the Butler finds out after it has read all its defaults
+            return None
         try:
-            return Butler.from_config(configuration_place(self.options.repo), writeable=writeable)
+            return Butler.from_config(place, writeable=writeable)
         except FileNotFoundError as error:
             if self.options.create:
                 return None
@@ -142,6 +145,11 @@ class Repository:
         return Path(uri.ospath) if uri.isLocal else None
 
     # -- the instrument ------------------------------------------------------------------------------------------
+
+    @property
+    def rollover_h(self) -> float:
+        """When a day of the instrument begins [h]; where a store is opened without one, 12 as with Rubin's cameras."""
+        return 12.0 if self.world.instrument is None else self.world.instrument.rollover_h
 
     def instrument_name(self, butler: Butler) -> str:
         """Give what the repository calls the instrument.
@@ -180,16 +188,24 @@ class Repository:
         return self._instrument
 
     def _recorded(self, butler: Butler, name: str) -> Instrument:
-        from lsst.daf.butler import MissingCollectionError, MissingDatasetTypeError
-
-        collection = geometry_collection(name)
-        try:
-            plain = butler.get(GEOMETRY, instrument=name, collections=[collection])
-        except (LookupError, MissingDatasetTypeError, MissingCollectionError):
+        dataset = self.geometry(butler, name)
+        if dataset is None:
             from latcal_butler.instruments import known
 
             return known(name)
-        return records.from_plain(plain, Instrument)
+        return records.from_plain(butler.get(dataset), Instrument)
+
+    def geometry(self, butler: Butler, name: str) -> DatasetRef | None:
+        """Give the dataset with the geometry of an instrument; None if others entered it, who have none of latcal's."""
+        from lsst.daf.butler import MissingCollectionError
+
+        kind = self.known_type(butler, GEOMETRY)
+        if kind is None:
+            return None
+        try:
+            return butler.find_dataset(kind, instrument=name, collections=[geometry_collection(name)])
+        except MissingCollectionError:
+            return None
 
     def detector(self, butler: Butler, number: int) -> Detector:
         """Give a detector of the instrument.
@@ -223,6 +239,8 @@ class Repository:
                     f"{self.name}: detector {detector.id} of {name} {found}, and the recipe's is {detector.name!r} (is it the "
                     "instrument of this repository? name another with the option instrument)"
                 )
+        if instrument is not None and self.geometry(butler, name) is None:  # others entered it, or were stopped in between
+            self._register_geometry(butler, name, instrument)
 
     def detectors(self, butler: Butler, name: str) -> dict[int, str]:
         """Give the detectors of an instrument that the repository has: their names by their ids."""
@@ -247,11 +265,14 @@ class Repository:
 
     def register(self, butler: Butler, name: str, instrument: Instrument) -> None:
         """Enter an instrument: dimension records, geometry, and the collection of its raw frames."""
-        from lsst.daf.butler.registry import ConflictingDefinitionError
-
         from latcal_butler.dimensions import register_instrument
 
         register_instrument(butler.registry, name, instrument)
+        self._register_geometry(butler, name, instrument)
+
+    def _register_geometry(self, butler: Butler, name: str, instrument: Instrument) -> None:
+        from lsst.daf.butler.registry import ConflictingDefinitionError
+
         kind = self.dataset_type(butler, GEOMETRY, ("instrument",), RECORD)
         collection = geometry_collection(name)
         for one in (collection, raw_collection(name)):

@@ -60,7 +60,7 @@ class Shelves:
         if product.exposure is not None and not butler.query_dimension_records(
             "exposure", instrument=name, exposure=product.exposure, explain=False
         ):
-            register_unseen_exposure(butler.registry, name, product.exposure)
+            register_unseen_exposure(butler.registry, name, product.exposure, self.repository.rollover_h)
         dimensions = (*data_id,)
         return self._entered(butler, place, dimensions, product), data_id
 

@@ -183,7 +183,7 @@ class ButlerStore:
             if butler is None:
                 return True
             place = self._shelves.find(butler, kind, setup)
-            return not self._certificates.at(butler, place, detector, calibrations(butler, collection), span)
+            return self._certificates.is_free(butler, place, detector, calibrations(butler, collection), span)
 
     def list(self, kind: str | None = None, collection: str | None = None) -> Iterator[Certification]:
         """Give what is certified, in the order of `latcal.plugin.lookup.order`."""

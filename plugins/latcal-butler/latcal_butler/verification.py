@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -83,6 +83,21 @@ def statistics(kind: str, verdict_text: str, measurements_text: str) -> Statisti
     )
 
 
+def together(found: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    """Put what several verifications of one kind found of all their exposures together: flats of several filters.
+
+    Each keeps its exposures; what failed of one place in several is named once.
+    """
+    whole: dict[Any, Any] = {}
+    for one in found:
+        for place, record in one.items():
+            if place == "SUCCESS":
+                continue
+            failed = sorted({*whole.get(place, {}).get("FAILURES", ()), *record.get("FAILURES", ())})
+            whole[place] = {"SUCCESS": False, "FAILURES": failed} if failed else dict(record)
+    return {**whole, "SUCCESS": all(record["SUCCESS"] for record in whole.values())}
+
+
 def _blank() -> dict[str, Any]:
     return {"AMP": {}, "DET": {}, "VERIFY": {}, "SUCCESS": True}
 
@@ -110,7 +125,7 @@ def _judge(record: dict[str, Any], verdict: Mapping[str, Any], exposure: int, de
     }
     for tally in verdict["tallies"]:
         scope = tally["scope"]
-        of_product = scope.startswith("product")
+        of_product = "product" in scope  # "amplifier of the product" too
         if of_product is bool(exposure):
             continue
         level = "amplifier" if "amplifier" in scope else "detector" if of_product else scope

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from corners import CornerNight, native_night
 from nights import Night, run_night
 from repositories import POSTGRES, TEMPLATES, make_postgres_template, make_template
 from servers import PROGRAMS, Server, server
@@ -35,6 +36,12 @@ def postgres() -> Iterator[Server]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(POSTGRES, os.pathsep.join(map(str, (started.folder, started.data, started.bin))))
             yield started
+
+
+@pytest.fixture(scope="session")
+def corner_night(tmp_path_factory: pytest.TempPathFactory) -> CornerNight:
+    """Run a night with a corner of a sensor by latcal's own engine."""
+    return native_night(tmp_path_factory.mktemp("corner"))
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import latcal
@@ -15,7 +17,8 @@ COLLECTION = "LATISS/calib/daily/calib.1"
 SETTINGS = (
     "instrument=bench", "store.instrument=LATISS", "store.user=ann", "executor={use: serial}", "config.filter=r",
 )  # fmt: skip
-"""What differs from the recipe: the small sensor and its filter. Its dates and all else are the recipe's."""
+"""What differs from the recipe: the small sensor and its filter. Its dates and all else are the recipe's,
+the numbers of frames too: of fewer the rules refuse something."""
 
 
 @frozen
@@ -26,30 +29,36 @@ class Night:
     ----------
     folder : Path
         With the repository ``repo``.
+    certified : mapping of str to Certification
+        By kind.
+    flats : sequence of int
+        Ids of the flats that were judged.
     """
 
     folder: Path
     output: str
     code: int
+    certified: Mapping[str, Certification]
+    flats: Sequence[int]
 
     @property
     def repo(self) -> str:
         return str(self.folder / "repo")
 
-    def certified(self) -> dict[str, Certification]:
-        """Give what was certified, by kind."""
-        with latcal.open_store("butler", latcal.load_plugins(), repo=self.repo) as store:
-            return {one.ref.kind: one for one in store.list()}
-
     @property
     def run(self) -> str:
-        return self.certified()["bias"].ref.run
+        return self.certified["bias"].ref.run
 
 
 def run_night(folder: Path) -> Night:
     """Run it; what it prints is read by tests."""
     done = command("latcal", "recipe", "butler_daily", *(word for one in SETTINGS for word in ("--set", one)), cwd=folder)
-    return Night(folder, done.stdout + done.stderr, done.returncode)
+    output = done.stdout + done.stderr
+    assert done.returncode in (0, 1), output
+    with latcal.open_store("butler", latcal.load_plugins(), repo=str(folder / "repo")) as store:
+        certified = {one.ref.kind: one for one in store.list()}
+        verdict = json.loads(store.read_report(certified["bias"].ref.run, "2_make_flat_verdict.json"))
+    return Night(folder, output, done.returncode, certified, verdict["exposures"])
 
 
 def command(program: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

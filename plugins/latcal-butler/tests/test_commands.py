@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import attrs
 import latcal
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from latcal.cli import main as latcal_main
 from latcal.plugin import StoreError
 from latcal.testing import samples
 from latcal.testing.certificates import NIGHT
 from lsst.daf.butler import Butler
+from lsst.daf.butler.cli.butler import cli as butler_main
 from repositories import opened
 
 from latcal_butler.options import ButlerOptions
@@ -59,6 +63,14 @@ def test_a_repository_that_others_made_learns_what_latcal_needs(tmp_path: Path) 
     assert init(repo).output.startswith(f"{repo}: added latcal's datasets to its configuration\n")
     with opened(tmp_path) as store:
         store.certify([store.put(samples.product(), "run-1")], "calib", NIGHT)
+    configuration = Path(repo, "butler.yaml")
+    whole = configuration.read_text(encoding="utf-8")
+    configuration.write_text(re.sub(r"^ *LatcalFile: .*FileFormatter\n", "", whole, flags=re.MULTILINE), encoding="utf-8")
+    with pytest.raises(StoreError, match="does not know latcal's datasets"), opened(tmp_path):
+        pass
+    assert "added latcal's datasets" in init(repo).output
+    assert yaml.safe_load(configuration.read_text(encoding="utf-8")) == yaml.safe_load(whole)
+    assert not list(Path(repo).glob("latcal_*"))  # it was written beside, and moved to its place
 
 
 def test_a_bias_of_the_rubin_stack_keeps_its_name(tmp_path: Path) -> None:
@@ -100,6 +112,10 @@ def test_a_repository_is_recognised_where_a_procedure_names_a_place(tmp_path: Pa
     store = latcal.read(text, "day.yaml", registry).store
     assert (store.use, store.options.repo) == ("butler", str(tmp_path / "repo"))
     assert latcal.read(text.replace("/repo'", "/other'"), "day.yaml", registry).store.use == "folder"
+    named = text.replace("/repo'", "/repo/butler.yaml'")
+    assert latcal.read(named, "day.yaml", registry).store.use == "folder"  # nothing in it says that it is one
+    (tmp_path / "repo" / "butler.yaml").write_text("registry:\n  db: sqlite:///gen3.sqlite3\n")
+    assert latcal.read(named, "day.yaml", registry).store.use == "butler"
 
 
 def test_the_readme_lists_every_option() -> None:
@@ -107,12 +123,31 @@ def test_the_readme_lists_every_option() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in attrs.fields(ButlerOptions)]
 
 
-def test_the_readmes_recipe_is_planned_and_the_plugins_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PROGRAMS = {"latcal-butler": main, "latcal": latcal_main, "butler": butler_main}
+
+
+def test_the_readme_leads_from_nothing_to_a_certified_bias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (recipe,) = [text for text in re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "stages:" in text]
-    Path("bias.yaml").write_text(recipe, encoding="utf-8")
-    for name in ("bias.yaml", "butler_daily"):
-        done = CliRunner().invoke(latcal_main, ["plan", name], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        assert "Certify bias" in done.output
-    assert list(tmp_path.iterdir()) == [tmp_path / "bias.yaml"]
+    section = README[README.index("## From nothing") : README.index("## Options")]
+    blocks = re.findall(r"^```(yaml|console)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in blocks] == ["console", "yaml", "console"]
+    for language, text in blocks:
+        if language == "yaml":
+            Path("bias.yaml").write_text(text, encoding="utf-8")
+            continue
+        for line, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+            program, *words = shlex.split(line)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Rubin's own packages
+                done = CliRunner().invoke(PROGRAMS[program], words)
+            assert done.exit_code == 0, done.output
+            wanted = ".*".join(re.escape(" ".join(part.split())) for part in f" {expected} ".split("..."))
+            assert re.search(wanted, " ".join(done.output.split())), (line, done.output)
+
+
+def test_the_plugins_own_recipe_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(latcal_main, ["plan", "butler_daily"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "Certify bias" in done.output
+    assert list(tmp_path.iterdir()) == []

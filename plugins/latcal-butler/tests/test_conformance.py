@@ -11,8 +11,16 @@ from repositories import copied, full_disk, on_postgres
 
 from latcal_butler.store import ButlerStore
 
+EXAMPLES = 2
+"""Random sets of certificates for each database, of 80 lookups of 30 ms each; both databases together try four."""
+
+
+IMPORTS = ("lsst.daf.butler", "latcal_butler.dimensions", "latcal_butler.formatters", "latcal_butler.making", "latcal_butler.store")
+
 
 class TestSQLite(StoreSuite):
+    examples, imports = EXAMPLES, IMPORTS
+
     def open(self, tmp_path: Path) -> ButlerStore:
         return copied(tmp_path)
 
@@ -22,6 +30,8 @@ class TestSQLite(StoreSuite):
 
 @pytest.mark.usefixtures("postgres")
 class TestPostgreSQL(StoreSuite):
+    examples, imports = EXAMPLES, IMPORTS
+
     def open(self, tmp_path: Path) -> ButlerStore:
         return on_postgres(tmp_path)
 

@@ -22,6 +22,7 @@ from repositories import copied, on_postgres, opened, the_server
 from latcal_butler.naming import GEOMETRY
 from latcal_butler.options import ButlerOptions
 from latcal_butler.store import ButlerStore
+from latcal_butler.tasks.connections import find_geometry
 
 
 @pytest.fixture
@@ -69,8 +70,14 @@ def test_an_instrument_that_nobody_knows_is_an_error_where_its_geometry_is_wante
         assert len(list(nobody.frames([frame.exposure.id], 0))) == 1  # the repository has the geometry
     with store.repository.writing() as butler:
         butler.pruneDatasets(butler.query_datasets(GEOMETRY, collections="*", find_first=False), disassociate=True, unstore=True, purge=True)
+        with pytest.raises(FileNotFoundError, match=r"does not have latcal's geometry of sample \(enter it: latcal-butler init"):
+            find_geometry(butler.get_dataset_type(GEOMETRY), butler.registry, {"instrument": "sample"}, ["sample/raw/all"])
     with nobody, pytest.raises(StoreError, match="no plugin of latcal has an instrument 'sample'"):
         nobody.frames([frame.exposure.id], 0)
+    store.repository.close()
+    store.put(samples.product(), "run-1")  # whoever opens it with the instrument and writes brings the geometry
+    with nobody:
+        assert len(list(nobody.frames([frame.exposure.id], 0))) == 1
 
 
 def test_a_detector_without_a_dimension_record_is_named_and_nothing_is_kept(store: ButlerStore) -> None:
@@ -182,6 +189,9 @@ def test_a_damaged_file_is_told(store: ButlerStore) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(StoreError, match=r"bias.*\.fits .*(damaged|not that)"):
         store.get(ref)
+    path.unlink()
+    with pytest.raises(StoreError, match=r"\(it is gone: restore it from a copy, or make it again\)"):
+        list(store.list(collection="u/latcal/run-1"))
 
 
 def test_a_registry_that_is_damaged_is_told(store: ButlerStore) -> None:

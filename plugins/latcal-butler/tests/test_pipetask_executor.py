@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import latcal
 import pytest
-from corners import CORNER, WAIVED, by_sequence, checksums, get, recipe, run
-from latcal.plugin import NotReady, Plan, Status
+from attrs import evolve
+from corners import WAIVED, recipe, run
+from latcal.plugin import BuildError, NotReady, Plan, Status
+from latcal.testing import samples
+from lsst.daf.butler import Butler, DatasetType
+from repositories import copied
 
 from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
-from latcal_butler.executor import failure
-
-ONE = """
-  - {make: bias, frames: [biases], options: {clip: 4.5}, keep: [residuals], rules: {noise: abs(noise - frame_noise) <= 9 * frame_noise}}
-"""
-"""One stage that passes, though its bias is of few frames, with an option that is not the default."""
+from latcal_butler.executor import PipetaskExecutor, PipetaskOptions
+from latcal_butler.naming import chain_name
+from latcal_butler.outcomes import failure, outputs
+from latcal_butler.processes import Processes
 
 
 def planned(text: str) -> Plan:
@@ -35,28 +40,6 @@ def only_biases(text: str) -> str:
 def executor(**options: object) -> str:
     words = ", ".join(f"{name}: {value}" for name, value in {"workers": 1, **options}.items())
     return f"{{use: pipetask, {words}}}"
-
-
-def test_a_stage_by_pipetask_has_the_pixels_and_the_verdict_of_the_native_engine(tmp_path: Path) -> None:
-    native = run(only_biases(recipe(tmp_path / "native", stages=ONE)))
-    theirs = run(only_biases(recipe(tmp_path / "theirs", stages=ONE, executor=executor())))
-    assert native.exit_code == theirs.exit_code == 0, theirs
-    one, two = (get(tmp_path / repo, "bias", f"u/latcal/{report.run}") for repo, report in (("native", native), ("theirs", theirs)))
-    assert checksums(one) == checksums(two)
-    assert one.provenance.options == two.provenance.options
-    assert one.provenance.recipe_digest != two.provenance.recipe_digest  # each has its own, as it was written
-    assert two.provenance.recipe == "corner_night.yaml"
-    assert theirs.stages[0].numbers == native.stages[0].numbers
-    assert theirs.stages[0].verdict.tallies == native.stages[0].verdict.tallies
-    kept = [
-        get(tmp_path / repo, "verifyBiasProc", f"u/latcal/{report.run}", exposure=by_sequence(report)["biases"][0])
-        for repo, report in (("native", native), ("theirs", theirs))
-    ]
-    assert checksums(kept[0]) == checksums(kept[1])
-    with latcal.open_store("butler", latcal.load_plugins(), repo=str(tmp_path / "theirs")) as store:
-        (certified,) = store.list()
-        assert certified.ref.id == theirs.stages[0].built[0].id
-        assert certified.ref.run == theirs.run
 
 
 def test_a_failing_quantum_of_a_sites_own_pipeline_fails_the_step_with_its_own_message(
@@ -103,7 +86,7 @@ def test_a_plan_shows_the_command_line_of_every_build_and_verify(tmp_path: Path)
     from latcal.cli.plan import plan_lines
 
     lines = [line.strip() for line in plan_lines(plan, registry) if line.strip().startswith("pipetask run")]
-    assert len(lines) == 6 + 1  # every Build, and the Verify of the gain: the others are waived, and measure nothing
+    assert len(lines) == 6 + 3  # every Build, and the Verify of bias, dark and gain: the others are waived, and measure nothing
     words = shlex.split(lines[0])
     assert words[words.index("-b") + 1] == str(tmp_path / "a repo; touch x")
     assert words[words.index("-d") + 1] == "instrument='corner' AND detector IN (0) AND exposure IN (...)"
@@ -117,6 +100,7 @@ def test_a_plan_shows_the_command_line_of_every_build_and_verify(tmp_path: Path)
         (("use: butler, repo: REPO, create: true, user: ann", "use: memory"), "the store is 'memory'"),
         (("workers: 1", "workers: 1, pipelines: {cpBais: x.yaml}"), "'cpBais' is not a pipeline"),
         (("workers: 1", "workers: 1, pipelines: {cpBias: x.yaml}"), "x.yaml cannot be read as a pipeline"),
+        (("workers: 1", "workers: 1, program: nowhere"), r"nowhere is not there, or not a program .*pip install 'latcal-butler\[pipetask\]'"),
         (("{make: defects, frames: [darks, flats], ", "{make: defects, frames: [darks, flats], options: {compare: true}, collections: [a], "),
          "which no pipeline can"),
     ],
@@ -129,9 +113,22 @@ def test_what_no_pipeline_can_do_is_said_before_anything_is_taken(tmp_path: Path
         latcal.run(planned(text.replace(old, new)), latcal.load_plugins())
 
 
-def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
+SLOW = """\
+#!{python}
+import os, sys, time
+from lsst.daf.butler import Butler
+repo, output = (sys.argv[sys.argv.index(word) + 1] for word in ("-b", "--output-run"))
+with Butler.from_config(repo, writeable=True) as butler:
+    butler.collections.register(output)
+with open({pid!r}, "w") as file:
+    file.write(f"{{os.getpid()}} {{output}}")
+time.sleep(60)
+"""
+
+
+def test_a_run_that_is_interrupted_ends_its_process_and_knows_what_that_made(tmp_path: Path) -> None:
     program = tmp_path / "slow"
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    program.write_text(SLOW.format(python=sys.executable, pid=str(tmp_path / "pid")))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
     text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=program)))
@@ -139,7 +136,7 @@ def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
 
     def interrupt() -> None:
         until = time.monotonic() + 120
-        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         stop.set()
 
@@ -149,16 +146,39 @@ def test_a_run_that_is_interrupted_ends_its_process(tmp_path: Path) -> None:
     report = latcal.run(planned(text), registry, stop=stop)
     thread.join()
     assert report.exit_code == 130
+    pid, output = (tmp_path / "pid").read_text().split()
+    with pytest.raises(ProcessLookupError, match="No such process"):
+        os.kill(int(pid), 0)
+    with Butler.from_config(str(tmp_path / "repo")) as butler:
+        assert output in butler.collections.get_info(chain_name(report.run)).children
+
+
+def test_workers_do_not_outlive_a_process_that_was_killed(tmp_path: Path) -> None:
+    program = tmp_path / "killed"
+    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/pid\nkill -9 $$\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    assert Processes(threading.Event()).run([str(program)], tmp_path / "log") == -signal.SIGKILL
     with pytest.raises(ProcessLookupError, match="No such process"):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
-    stages = f"\n  - {{make: bias, frames: [biases], {WAIVED}}}\n"
-    text = only_biases(recipe(tmp_path / "repo", stages=stages, executor=executor(program=tmp_path / "nowhere")))
-    report = run(text)
-    built = next(step for step in report.steps if step.line.verb == "build")
-    assert "nowhere: No such file or directory (write 'program: PATH' of pipetask)" in built.reason
+def test_prepared_frames_that_find_no_room_are_told_before_anything_is_taken(tmp_path: Path) -> None:
+    full = SimpleNamespace(free_bytes=lambda: 1000)
+    plan = planned(recipe(tmp_path / "repo", executor=executor()))
+    world = evolve(samples.world(tmp_path), store=full, plan=plan)
+    with pytest.raises(NotReady, match=r"has room for 0\.0 GB, and frames that pipetask prepares need 0\.0 GB"), PipetaskExecutor(PipetaskOptions(), world):
+        pass
+
+
+def test_datasets_of_rubins_own_classes_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with copied(tmp_path) as store:
+        with store.repository.writing() as butler:
+            theirs = DatasetType("bias", ("instrument", "detector"), "StructuredDataDict", universe=butler.dimensions, isCalibration=True)
+            butler.registry.registerDatasetType(theirs)
+            butler.collections.register("u/me/bias")
+            butler.put({}, theirs, instrument="sample", detector=0, run="u/me/bias")
+        with store.repository.reading() as butler, pytest.raises(BuildError, match=r"cpBias made bias of the storage class StructuredDataDict, .*Product"):
+            outputs(butler, BUILD["bias"], "u/me/bias")
 
 
 def test_what_a_process_says_last_is_told_where_it_made_no_summary(tmp_path: Path) -> None:
@@ -170,7 +190,7 @@ def test_what_a_process_says_last_is_told_where_it_made_no_summary(tmp_path: Pat
 
 def test_values_are_arguments_and_no_commands() -> None:
     nasty = "$(touch x); '\"`"
-    command = Command(nasty, BUILD["bias"], PIPELINES / "cpBias.yaml", (nasty,), "out", nasty, {"isr": {"options": literal(nasty)}})
+    command = Command(nasty, BUILD["bias"], str(PIPELINES / "cpBias.yaml"), (nasty,), "out", nasty, {"isr": {"options": literal(nasty)}})
     words = command.arguments()
     assert words[3] == nasty
     assert shlex.split(str(command)) == words
@@ -183,6 +203,13 @@ def test_numbers_are_written_as_ranges(numbers: tuple[int, ...], text: str) -> N
 
 def test_a_pipeline_that_imports_another_has_its_tasks(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(f"imports: {PIPELINES / 'cpBias.yaml'}\ntasks: {{mine: my.Task}}\n")
-    assert list(classes(own)) == ["isr", "cpBiasCombine", "mine"]
-    assert CORNER.exists()
+    own.write_text("""\
+description: A site's own
+imports: resource://latcal_butler/pipelines/cpBias.yaml
+tasks: {mine: my.Task}
+subsets: {few: [isr, mine]}
+""")
+    assert list(classes(str(own))) == ["isr", "cpBiasCombine", "mine"]
+    assert set(classes(f"{own}#few")) == {"isr", "mine"}
+    named = Command("repo", BUILD["bias"], f"{own}#few", (), "out", "").arguments()
+    assert named[named.index("-p") + 1] == f"{own}#few"  # those that are named, and no others

@@ -26,7 +26,7 @@ ASK_S = 2.0
 MOST_AHEAD = 255
 """Most items handed over at once; our choice: more than detectors of any camera, and little memory, since they are names."""
 FETCHED = 16
-"""Most results fetched at once; our choice: to fetch one takes as long as to hand it over, and of pixels 16 are memory enough."""
+"""Most items whose results are fetched at once; our choice: to fetch takes as long as to hand over, and of pixels 16 are memory enough."""
 
 
 @frozen(eq=False)
@@ -67,13 +67,12 @@ class Tasks:
         PluginError
             If the task, an item or a result cannot be carried between processes.
         """
-        tasks, client = 4 * self.workers.threads, self.workers.client
-        ahead = min(max(tasks, 8), MOST_AHEAD // self.together)
+        client = self.workers.client
         try:
-            for some in _some(iter(items), tasks, self.together):
+            for some in _some(iter(items), 4 * max(self.workers.threads, 1), self.together):
                 go_on(self.workers.world.stop)
                 self._waiting.append(self._submit(some))
-                if len(self._waiting) > ahead:
+                if len(self._waiting) > self.ahead:
                     yield from self._first()
             while self._waiting:
                 yield from self._first()
@@ -81,7 +80,13 @@ class Tasks:
             if client.status == "running":  # otherwise there is nothing left to cancel
                 client.cancel([one.future for one in self._waiting], reason="not needed any more")
 
+    @property
+    def ahead(self) -> int:
+        """How many tasks are handed over before the first is waited for: it grows with workers that join."""
+        return min(max(4 * self.workers.threads, 8), MOST_AHEAD // self.together)
+
     def _submit(self, items: tuple[Any, ...]) -> Pending:
+        self.workers.check_connected()
         at = self.near(items[0])
         future = self.workers.client.submit(
             perform,
@@ -100,8 +105,8 @@ class Tasks:
             try:
                 first.future.exception(timeout=POLL_S)
             except TimeoutError:
-                self._go_on(first)
-        done = list(itertools.takewhile(lambda one: one.future.status == "finished", itertools.islice(self._waiting, FETCHED)))
+                self.see_to(first)
+        done = list(itertools.takewhile(lambda one: one.future.status == "finished", itertools.islice(self._waiting, max(FETCHED // self.together, 1))))
         for outcome in self._fetched(done or [first]):
             self._waiting.popleft()
             yield from results_of(outcome)
@@ -118,7 +123,7 @@ class Tasks:
         loop: Any = self.workers.client.loop
         fetching = asyncio.run_coroutine_threadsafe(gather(), loop.asyncio_loop)
         while not wait([fetching], POLL_S).done:
-            self._go_on(done[0])
+            self.see_to(done[0])
         try:
             return list(fetching.result())
         except KilledWorker as error:
@@ -126,7 +131,7 @@ class Tasks:
         except (OSError, CancelledError) as error:
             raise BuildError(f"{done[0].what}: the Dask scheduler {self.workers.address} was lost: {line(error)}") from error
 
-    def _go_on(self, one: Pending) -> None:
+    def see_to(self, one: Pending) -> None:
         """Do nothing, if the run goes on and somebody is there to do what is waited for."""
         go_on(self.workers.world.stop)
         now, limit = time.monotonic(), self.workers.options.connect_s
@@ -134,6 +139,7 @@ class Tasks:
             return
         self._asked = now
         there = self.workers.asked(self.workers.client.nthreads)
+        self.workers.threads = sum(there.values())
         self._alone = 0.0 if there else self._alone or now
         if self._alone and now - self._alone > limit:
             what = f"the Dask scheduler {self.workers.address} has had no worker for 'connect: {limit:g} s'"

@@ -120,10 +120,22 @@ class Workers:
         async def ask() -> Any:
             return await function()
 
+        self.check_connected()
         try:
             return self.client.sync(ask, callback_timeout=limit_s or self.options.connect_s)
         except (OSError, TimeoutError) as error:
             raise BuildError(f"the Dask scheduler {self.address} was lost: {line(error)}") from error
+
+    def check_connected(self) -> None:
+        """See that the scheduler has not been given up.
+
+        Raises
+        ------
+        BuildError
+            If it has.
+        """
+        if self.client.status in ("closing", "closed"):
+            raise BuildError(f"the Dask scheduler {self.address} was lost (see why it ended, and run again)")
 
     def everywhere(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Call a function on every worker, beside its tasks; give by address what it gives, or its error."""

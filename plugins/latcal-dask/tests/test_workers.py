@@ -20,7 +20,7 @@ from nights import BIASES, on, planned, run
 
 from latcal_dask.executors import AmplifierExecutor
 from latcal_dask.options import DaskOptions
-from latcal_dask.tasks import Tasks
+from latcal_dask.tasks import Pending, Tasks
 
 
 def opened(address: str, folder: Path, connect: str = "20 s") -> AmplifierExecutor:
@@ -68,6 +68,30 @@ def test_a_run_that_is_to_end_waits_for_no_task_and_what_is_under_way_has_ended_
     begun = [path for path in paths if Path(path).exists()]
     assert len(begun) <= 2
     assert all(Path(f"{path}-finished").exists() for path in begun)
+
+
+def test_workers_that_join_later_are_given_work_too(tmp_path: Path) -> None:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", local_directory=str(tmp_path / "dask"), silence_logs=50
+    ) as cluster, opened(cluster.scheduler_address, tmp_path) as executor:  # fmt: skip
+        tasks = Tasks(executor.workers, Task(abs, "mine"))
+        assert tasks.ahead == 8
+        cluster.scale(4)
+        executor.workers.client.wait_for_workers(4, timeout=20)
+        tasks.see_to(Pending(executor.workers.client.submit(abs, 1), "one"))
+        assert tasks.ahead == 16
+
+
+def test_a_scheduler_that_is_gone_is_named_in_the_step_and_after_it(tmp_path: Path) -> None:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", local_directory=str(tmp_path / "dask"), silence_logs=50
+    ) as cluster:  # fmt: skip
+        executor = opened(cluster.scheduler_address, tmp_path, connect="1 s")
+        with executor:
+            executor.workers.client.close()
+            for _ in range(2):
+                with pytest.raises(BuildError, match=r"the Dask scheduler .* was lost \(see why it ended, and run again\)"):
+                    list(executor.map(Task(abs, "mine"), [1]))
 
 
 def test_workers_that_are_gone_for_good_end_the_step(tmp_path: Path) -> None:

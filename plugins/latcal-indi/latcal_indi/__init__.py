@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from latcal.plugin import Camera, CameraDescription, CameraType, Instrument, Plan, Problem, Take, World, hookimpl
 
-from latcal_indi.options import IndiOptions
+from latcal_indi.options import ENDING_S, IndiOptions
 
 if TYPE_CHECKING:
     from latcal.plugin import Store
@@ -32,15 +32,18 @@ def discovered(options: IndiOptions) -> Instrument:
 
 
 def describe(options: IndiOptions, instrument: Instrument) -> CameraDescription:
-    """Say what the camera does without opening it; filters and shortest times are known when it is open."""
+    """Say what the camera does without opening it; slots of the wheel and shortest times are known when it is open."""
     waits = options.waits
     moves_s = sum(waits.s(name) for name in ("connect", "discover", "filter", "lamp", "cover"))
-    again_s = waits.s("frame") + waits.s("abort") + waits.s("answer")
+    again_s = waits.s("frame") + waits.s("abort") + 2 * waits.s("answer")
     return CameraDescription(
         overhead_s=instrument.readout_s,
         frame_bytes=max(8 * detector.raw_pixels for detector in instrument.detectors) + HEADERS,
         images=frozenset(options.types),
+        filters=tuple(dict.fromkeys((*instrument.filters, *options.filters))) if options.filters else None,
         wait_s=(1 + options.retries) * (options.gate_wait_s + moves_s) + options.retries * again_s,
+        attempts=1 + options.retries,
+        slots=bool(options.wheel),
     )
 
 
@@ -55,6 +58,17 @@ def latcal_cameras() -> Iterator[CameraType]:
         describe=describe,
         instrument=discovered,
     )
+
+
+@hookimpl
+def latcal_check_plan(plan: Plan) -> Iterator[Problem]:
+    """See that an INDI camera is given the time in which it may put its hardware back."""
+    recipe = plan.recipe
+    if recipe.camera.use == "indi":
+        restore_s = recipe.camera.options.waits.s("restore")
+        if recipe.limits.abort_s < restore_s + ENDING_S:
+            what = f"{recipe.limits.abort_s:g} s is less than camera.waits.restore of {restore_s:g} s and {ENDING_S:g} s to end the connection"
+            yield recipe.problem("limits", "abort", what=what, hint=f"write 'abort: {restore_s + 10:g} s', or a shorter restore")
 
 
 @hookimpl

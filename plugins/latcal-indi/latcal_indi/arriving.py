@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,20 @@ from numpy.typing import NDArray
 from latcal_indi.mirror import Blob
 from latcal_indi.troubles import Trouble
 
-TIME_OFF_S, TIME_OFF = 0.1, 0.01
-"""How far the exposure time of a file may be from that asked for, in seconds and as a part of it: latcal's own limits."""
+TIME_OFF_S, TIME_OFF = 0.01, 0.01
+"""How far the exposure time of a file may be from that asked for, in seconds and as a part of it; our choice, a tenth of what
+latcal allows itself: what a driver writes is what it was told, rounded, or what it measured of its shutter."""
+
+CLOCK_S = 0.1
+"""How far the begin of a file may be before that of its exposure, by one clock [s]; our choice: both are rounded."""
+
+ZONE_S = 900
+"""What times of two zones differ by a multiple of [s]."""
+
+HEADER = 40 * 2880
+"""Where the header of a file ends, at most [byte]: some thousand cards."""
+
+_BEGAN = re.compile(rb"DATE-OBS= '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?")
 
 TYPES = {"bias": ("bias", "zero"), "dark": ("dark",), "flat": ("flat",), "light": ("light", "object", "science")}
 """What FRAME, or IMAGETYP, of a file begins with, by the frame type asked for."""
@@ -48,6 +62,49 @@ class Held:
     def __call__(self, amplifier: Amplifier) -> NDArray[Any]:
         """Give the raw image of one amplifier, (ny, nx) of its raw box [adu]."""
         return self.pixels[amplifier.name]
+
+
+def early(came_s: float, time_s: float) -> str:
+    """Say why a frame cannot be that of an exposure: it came before that was over; empty if it may be.
+
+    Parameters
+    ----------
+    came_s : float [s]
+        After the camera was told to expose.
+    """
+    if came_s >= time_s - max(TIME_OFF_S, TIME_OFF * time_s):
+        return ""
+    return f"a frame of an exposure before: it came {came_s:.3g} s after the begin of one of {time_s:g} s"
+
+
+def stale(data: bytes, stamp: datetime | None, took_s: float) -> str:
+    """Say why a frame cannot be that of an exposure: it says that it began before it; empty if it may be.
+
+    Both times are of the clock of the driver, so that it does not matter how that is set; nor of which zone its files tell the
+    time, for whole quarters of an hour are left out. What is no time (a second 60) says nothing.
+
+    Parameters
+    ----------
+    data : bytes
+        Of the file.
+    stamp : datetime or None
+        When the driver took the exposure up.
+    took_s : float [s]
+        How long that took: as long before it may have begun.
+    """
+    card = _BEGAN.search(data, 0, HEADER)
+    if stamp is None or card is None:
+        return ""
+    try:
+        began = datetime.fromisoformat(card[1].decode()).replace(tzinfo=UTC)
+    except ValueError:
+        return ""
+    before_s = (stamp - began).total_seconds() - float(card[2] or 0.0)
+    before_s -= ZONE_S * round(before_s / ZONE_S)
+    rounded_s = CLOCK_S if card[2] else 1.0 + CLOCK_S
+    if before_s <= took_s + rounded_s:
+        return ""
+    return f"a frame of an exposure before: it says that it began {before_s:.3g} s earlier"
 
 
 def read(blob: Blob, detector: Detector, path: Path, asked: Asked) -> tuple[Mapping[str, Any], Held]:
@@ -125,8 +182,8 @@ def completed(header: Mapping[str, Any], known: Mapping[str, Any], attempts: Map
     """
     plain = {word: value for word, value in header.items() if isinstance(value, bool | int | float | str)}
     said = {"DRVTIME": plain.get("EXPTIME"), "DRVDATE": plain.get("DATE-OBS"), "DRVGAIN": plain.get("GAIN")}
-    whole = {**plain, **{word: value for word, value in said.items() if value is not None}, **known, **attempts}
-    return {word: value for word, value in whole.items() if value is not None and not _is_endless(value)}
+    beside = {word: value for part in (said, known, attempts) for word, value in part.items() if value is not None}
+    return {word: value for word, value in {**plain, **beside}.items() if not _is_endless(value)}
 
 
 def _is_endless(value: Any) -> bool:

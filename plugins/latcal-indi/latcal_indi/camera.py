@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
 
 from attrs import evolve
@@ -20,6 +20,7 @@ from latcal.plugin import (
 )
 
 from latcal_indi import checking, framing, gating, offering
+from latcal_indi.darkness import Darkness
 from latcal_indi.exposing import Exposing
 from latcal_indi.hardware import Hardware
 from latcal_indi.options import IndiOptions
@@ -44,15 +45,18 @@ class IndiCamera:
         self._wheel = Wheel(self._hardware)
         self._first_slot: float | None = None
         self._last_lit: frozenset[int] = frozenset()
-        self._busy, self._open = threading.Lock(), False
+        self._biases = False
+        self._taking, self._busy, self._open = threading.Lock(), False, False
+        self._darkness = Darkness(self._hardware)
 
     def __enter__(self) -> Self:
         """Connect to the server and its devices; nothing is moved."""
         self._hardware.begin()
         try:
             self._hardware.open()
-        except CameraError:
-            self._hardware.link.close()
+        except CameraError as error:
+            if faults := self._restored():
+                raise CameraError(f"{error}; and {_left(faults)}") from error
             raise
         self._first_slot = self._wheel.slot
         self._open = True
@@ -66,29 +70,37 @@ class IndiCamera:
         CameraError
             If that was not possible, saying what is not.
         """
-        if not self._open:
-            return
-        self._open = False
-        self._hardware.aborted.clear()
+        with self._taking:
+            if not self._open:
+                return
+            self._open = False
+            self._darkness.wait()
+        if faults := self._restored():
+            raise CameraError(_left(faults))
+
+    def _restored(self) -> list[str]:
+        """Put everything back, whatever hangs in other threads, and end the connection; give what could not be put back."""
+        self._hardware.close_to_others()
         try:
-            faults = Restoring(self._hardware, self._preparing, self._exposing).restore()
+            return [] if not self._hardware.found else Restoring(self._hardware, self._preparing, self._exposing).restore()
         finally:
             self._hardware.link.close()
-        if faults:
-            raise CameraError(f"not all hardware is as it was found: {'; '.join(faults)} (see to it by hand)")
 
     # -- what is asked beforehand ----------------------------------------------------------------------------------
 
     def problems(self, requests: tuple[ExposureRequest, ...]) -> Iterable[str]:
         """Say what of these cannot be taken, and what to do; each thing once."""
+        self._biases = any(self._options.types.get(request.image) == "bias" for request in requests)
         checked = checking.Checking(self._hardware, self._instrument, self._wheel, self._exposing)
         return tuple(dict.fromkeys(checked.problems(requests)))
 
     def remarks(self) -> Iterable[str]:
-        """Say what is found that will not be left so: a lamp that is lit."""
-        lamp = self._options.lamp
-        if lamp is not None and self._hardware.value(lamp.device, lamp.property, lamp.on) == "On":
-            yield f"the lamp {lamp.device!r} was found lit: once it has been switched here, it is off at the end"
+        """Say what will not be left as it was found, and what is not what it is called."""
+        yield from offering.remarks(self._hardware)
+        for device in self._options.devices if self._biases else ():
+            if (shortest_s := self._exposing.shortest_s(device)) > 0:
+                what = f"a bias of {device!r} is an exposure of {shortest_s:g} s, the shortest of its driver"
+                yield f"{what}: EXPTIME is 0 s, and DRVTIME what the driver says"
 
     def gates(self) -> tuple[Gate, ...]:
         """Give what must hold before exposures, and how it stands."""
@@ -120,14 +132,26 @@ class IndiCamera:
         NotReady
             If a gate before it does not hold within its limit.
         """
-        if not self._busy.acquire(blocking=False):
-            raise CameraError(f"exposure {request.number}: the one before is still under way (wait for it)")
+        self._begin(request)
         try:
-            self._hardware.aborted.clear()
             frames = self._tried(request)
         finally:
-            self._busy.release()
+            with self._taking:
+                self._busy = False
+                if self._open:
+                    self._darkness.come_by_itself(self._taking)
         yield from frames
+
+    def _begin(self, request: ExposureRequest) -> None:
+        """Be busy with an exposure; an abort from now on is one of it."""
+        with self._taking:
+            if not self._open:
+                raise CameraError(f"exposure {request.number}: the camera is closed (enter it first)")
+            if self._busy:
+                raise CameraError(f"exposure {request.number}: the one before is still under way (wait for it)")
+            self._darkness.wait()
+            self._busy = True
+            self._hardware.access.aborted.clear()
 
     def _tried(self, request: ExposureRequest) -> tuple[Frame, ...]:
         faults: list[Trouble] = []
@@ -149,18 +173,21 @@ class IndiCamera:
         finally:
             if dark:
                 with contextlib.suppress(Trouble):  # closing sees to the lamp again, and says if it cannot
-                    self._darken()
+                    self._darkness.begin()
 
     def _attempt(self, request: ExposureRequest, faults: tuple[str, ...]) -> tuple[Frame, ...]:
         hardware, kind = self._hardware, self._options.types[request.image]
-        if hardware.aborted.wait(0.0 if faults else request.pause_s):
+        if hardware.access.stopping.wait(0.0 if faults else request.pause_s):
             raise Aborted("it was told to abort")
         setup = self.setup(request)
         hardware.open()
+        self._exposing.end_the_one_before()
+        self._wait_for(gating.still, request)
         self._preparing.cameras(kind, setup.binning)
+        self._wait_for(gating.cold, request)
         self._preparing.filter(None if setup.filter is None else self._wheel.find(setup.filter))
         self._preparing.light(kind)
-        wait_for_gates(self._standing, request, hardware.aborted, every_s=LOOK_S)
+        self._wait_for(gating.gates, request)
         devices = tuple(self._device(key) for key in request.detectors)
         begin, began = self._world.now(), time.monotonic()
         came = self._exposing.finish(self._exposing.begin(devices, request.time_s), request.time_s)
@@ -168,10 +195,15 @@ class IndiCamera:
         taken = framing.Taken(request, setup, begin, time.monotonic() - began, faults)
         return framing.Framing(self._hardware, self._wheel, self._exposing, self._world).frames(taken, blobs)
 
-    def _standing(self) -> tuple[Gate, ...]:
-        if self._hardware.mirror.lost:
-            raise Trouble(self._hardware.mirror.lost)
-        return self.gates()
+    def _wait_for(self, some: Callable[[Hardware], Iterator[Gate]], request: ExposureRequest) -> None:
+        """Wait for some of the gates before an exposure."""
+
+        def standing() -> tuple[Gate, ...]:
+            if self._hardware.mirror.lost:
+                raise Trouble(self._hardware.mirror.lost)
+            return tuple(some(self._hardware))
+
+        wait_for_gates(standing, request, self._hardware.access.stopping, every_s=LOOK_S)
 
     def _device(self, key: int) -> str:
         places = {detector.id: device for detector, device in zip(self.detectors, self._options.devices, strict=False)}
@@ -180,30 +212,43 @@ class IndiCamera:
     def _end_what_is_under_way(self, faults: list[Trouble]) -> None:
         """Abort what a failed attempt left behind; what goes wrong with that is told with the fault."""
         try:
+            if not self._hardware.mirror.lost:
+                self._hardware.see_that_it_answers()
             self._exposing.tell_to_abort()
             self._exposing.wait_for_idle()
         except Trouble as trouble:
             if str(trouble) not in map(str, faults):
                 faults[-1].add_note(str(trouble))
 
-    def _darken(self) -> None:
-        """Send the lamp off, waiting for nothing: no exposure wants it next, or this one has failed."""
-        lamp = self._options.lamp
-        place = None if lamp is None else (lamp.device, lamp.property)
-        if lamp is None or place not in self._hardware.found or self._hardware.mirror.lost:
-            return
-        if place in self._hardware.unheard or self._hardware.value(*place, lamp.on) == "On":
-            self._hardware.send(*place, {lamp.off: "On"}, self._options.waits.s("lamp"))
-
     def abort(self) -> None:
         """End an exposure under way, from any thread: it is told to the cameras at once, and the lamp goes off."""
-        if not self._busy.locked():
-            return
-        self._hardware.aborted.set()
+        with self._taking:
+            if not self._busy:
+                return
+            self._hardware.access.aborted.set()
         self._hardware.mirror.wake()
         if not self._hardware.mirror.lost:
-            self._darken()
+            self._darkness.begin()
             self._exposing.tell_to_abort()
+
+    def darken(self) -> None:
+        """End the exposure and put the lamp out, from any thread, and wait until it is off; nothing else is put back.
+
+        Raises
+        ------
+        CameraError
+            If the lamp does not say so within 2 s.
+        """
+        self._hardware.access.leave_it_dark()
+        try:
+            self._darkness.come()
+        finally:
+            if not self._hardware.mirror.lost:
+                self._exposing.tell_to_abort()
+
+
+def _left(faults: list[str]) -> str:
+    return f"not all hardware is as it was found: {'; '.join(faults)} (see to it by hand)"
 
 
 def _failed(request: ExposureRequest, faults: list[Trouble]) -> str:

@@ -11,6 +11,7 @@ from latcal_indi.exposing import Exposing
 from latcal_indi.gating import PARKING, SHUTTER
 from latcal_indi.hardware import Hardware
 from latcal_indi.preparing import FRAME, Wheel, binned
+from latcal_indi.settings import SETTINGS, setting
 
 
 @define(eq=False)
@@ -66,18 +67,20 @@ class Checking:
 
     def _settings(self) -> Iterator[str]:
         options = self.hardware.options
-        numbers = (("gain", "CCD_GAIN", "GAIN"), ("offset", "CCD_OFFSET", "OFFSET"))
         for device in options.devices:
             if options.temperature is not None and self.hardware.mirror.get(device, "CCD_TEMPERATURE") is None:
                 yield f"temperature: {device!r} has no CCD_TEMPERATURE (leave it out)"
-            for word, name, member in numbers:
-                wanted, told = getattr(options, word), self.hardware.mirror.get(device, name)
+            for word in SETTINGS:
+                wanted, found = getattr(options, word), setting(self.hardware.mirror, device, word)
                 if wanted is None:
                     continue
-                least, most = told.ranges[member] if told else (1.0, 0.0)
-                if not least <= wanted <= most:
-                    there = f"it has {least:g} to {most:g}" if told else "leave it out"
-                    yield f"{word}: {wanted:g} is no {word} of {device!r} ({there})"
+                if found is None:
+                    names = " and no ".join(name for name, _ in SETTINGS[word])
+                    yield f"{word}: {device!r} has no {names} (leave it out, or write it in settings)"
+                    continue
+                least, most = found[0].ranges[found[1]]
+                if least < most and not least <= wanted <= most:  # equal ones are no limits (INDI protocol)
+                    yield f"{word}: {wanted:g} is no {word} of {device!r} (it has {least:g} to {most:g})"
 
     def _image(self, request: ExposureRequest) -> Iterator[str]:
         place, types = request.sequence, self.hardware.options.types

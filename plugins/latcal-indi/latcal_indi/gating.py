@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import evolve
 from latcal.plugin import Gate
 
 from latcal_indi.hardware import Hardware
-from latcal_indi.options import ClosedGate, Lamp, LampGate, ParkedGate, TemperatureGate
+from latcal_indi.options import ClosedGate, Cover, Lamp, LampGate, ParkedGate, TemperatureGate
 
 COVERED = ("bias", "dark")
 """Frame types before which cover and shutter must be closed."""
@@ -21,16 +22,30 @@ PARKING = {"dome": ("DOME_PARK", "PARK"), "mount": ("TELESCOPE_PARK", "PARK")}
 def gates(hardware: Hardware) -> Iterator[Gate]:
     """Give every gate that the options ask for, as it stands now."""
     chosen = hardware.options.gates
-    if chosen.temperature is not None and hardware.options.temperature is not None:
-        point = float(hardware.options.temperature.to_value("deg_C"))
-        for device in hardware.options.devices:
-            yield _temperature(hardware, chosen.temperature, point, device)
-    if chosen.closed is not None:
-        yield from _closed(hardware, chosen.closed)
+    yield from cold(hardware)
+    if chosen.closed is not None and hardware.options.cover is not None and "cover" in chosen.closed.what:
+        yield _cover(hardware, chosen.closed, hardware.options.cover)
     if chosen.lamp is not None and hardware.options.lamp is not None:
         yield _lamp(hardware, chosen.lamp, hardware.options.lamp)
+    yield from still(hardware)
+
+
+def still(hardware: Hardware) -> Iterator[Gate]:
+    """Give those gates of which latcal moves nothing: they must hold before it moves anything else."""
+    options, chosen = hardware.options, hardware.options.gates
+    if chosen.closed is not None and "shutter" in chosen.closed.what:
+        yield _shut(hardware, chosen.closed, "shutter", (options.dome, *SHUTTER))
     if chosen.parked is not None:
         yield from _parked(hardware, chosen.parked)
+
+
+def cold(hardware: Hardware) -> Iterator[Gate]:
+    """Give those of the sensors, which are waited for before a lamp is lit."""
+    options, chosen = hardware.options, hardware.options.gates
+    if chosen.temperature is not None and options.temperature is not None:
+        point = float(options.temperature.to_value("deg_C"))
+        for device in options.devices:
+            yield _temperature(hardware, chosen.temperature, point, device)
 
 
 def images_of(types: Mapping[str, str], *wanted: str) -> frozenset[str]:
@@ -54,18 +69,17 @@ def _temperature(hardware: Hardware, gate: TemperatureGate, point: float, device
         wanted=f"{point:g} C within {within:g} C for {stable_s:g} s",
         wait_s=float(gate.wait.to_value("s")),
         limit="camera.gates.temperature.wait",
+        brought=True,
     )
 
 
-def _closed(hardware: Hardware, gate: ClosedGate) -> Iterator[Gate]:
-    options = hardware.options
-    places = {"shutter": (options.dome, *SHUTTER)}
-    if options.cover is not None:
-        places["cover"] = options.cover.device, options.cover.property, options.cover.closed
-    for part in gate.what:
-        yield _switch(
-            hardware, part, places[part], "closed", images_of(options.types, *COVERED), gate.wait, "camera.gates.closed.wait"
-        )
+def _cover(hardware: Hardware, gate: ClosedGate, cover: Cover) -> Gate:
+    return evolve(_shut(hardware, gate, "cover", (cover.device, cover.property, cover.closed)), brought=True)
+
+
+def _shut(hardware: Hardware, gate: ClosedGate, part: str, place: tuple[str, str, str]) -> Gate:
+    covered = images_of(hardware.options.types, *COVERED)
+    return _switch(hardware, part, place, "closed", covered, gate.wait, "camera.gates.closed.wait")
 
 
 def _parked(hardware: Hardware, gate: ParkedGate) -> Iterator[Gate]:
@@ -108,4 +122,5 @@ def _lamp(hardware: Hardware, gate: LampGate, lamp: Lamp) -> Gate:
         images=images_of(hardware.options.types, "flat"),
         wait_s=float(gate.wait.to_value("s")),
         limit="camera.gates.lamp.wait",
+        brought=True,
     )

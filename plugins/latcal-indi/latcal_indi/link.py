@@ -8,12 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine, Mapping
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from attrs import define, field
 from indipyclient import IPyClient
 
 from latcal_indi.mirror import Mirror, Property
+from latcal_indi.options import ENDING_S
 from latcal_indi.troubles import Aborted, Trouble
 
 POLL_S = 0.05
@@ -21,9 +24,6 @@ POLL_S = 0.05
 
 AGAIN_S = 0.25
 """How long until a server that refuses is tried again [s]; our choice."""
-
-ENDING_S = 2.0
-"""How long the thread may take to end [s]; our choice. It is a daemon: nothing waits for it after that."""
 
 BLOBS = "CCD1"
 """The property by which a camera sends the frames of its first sensor (INDI standard properties)."""
@@ -52,9 +52,9 @@ class Client(IPyClient):  # type: ignore[misc]  # it has no types
             return
         match event.eventtype:
             case "Define" | "Set":
-                self.mirror.put(_property(event.vector))
+                self.mirror.put(_property(event))
             case "DefineBLOB":
-                self.mirror.put(_property(event.vector))
+                self.mirror.put(_property(event))
                 if event.vectorname == BLOBS and event.devicename in self.listened:
                     await self.send_enableBLOB("Also", event.devicename, BLOBS)
             case "SetBLOB" if event.vectorname == BLOBS:
@@ -85,12 +85,13 @@ class Client(IPyClient):  # type: ignore[misc]  # it has no types
         self.shutdown()
 
 
-def _property(vector: Any) -> Property:
+def _property(event: Any) -> Property:
+    vector, stamp = event.vector, event.timestamp if event.root.get("timestamp") else None
     number = vector.vectortype == "NumberVector"
     members = {} if vector.vectortype == "BLOBVector" else dict(vector)
     values = {name: vector.getfloatvalue(name) for name in members} if number else members
     ranges = {name: _range(vector.member(name)) for name in members} if number else {}
-    return Property(vector.devicename, vector.name, vector.state, values, ranges, 0)
+    return Property(vector.devicename, vector.name, vector.state, values, ranges, 0, stamp)
 
 
 def _range(member: Any) -> tuple[float, float]:
@@ -181,8 +182,16 @@ class Link:
         self.listened.add(device)
         self._do(lambda client: client.send_enableBLOB("Also", device, BLOBS), limit_s)
 
-    def send(self, device: str, name: str, members: Mapping[str, Any], limit_s: float) -> None:
+    def send(
+        self, device: str, name: str, members: Mapping[str, Any], limit_s: float,
+        alone: AbstractContextManager[Any] | None = None,
+    ) -> None:  # fmt: skip
         """Send new values of a property.
+
+        Parameters
+        ----------
+        alone : context manager
+            Held until it is its turn: what is sent after that comes later.
 
         Raises
         ------
@@ -190,19 +199,28 @@ class Link:
             If the connection is lost, or the server takes nothing.
         """
         texts = {member: value if isinstance(value, str) else repr(float(value)) for member, value in members.items()}
-        self._do(lambda client: client.send_newVector(device, name, members=texts), limit_s)
+        self._do(lambda client: client.send_newVector(device, name, members=texts), limit_s, alone)
 
-    def _do(self, what: Any, limit_s: float) -> None:
+    def ask(self, device: str, name: str, limit_s: float) -> None:
+        """Have a property told again: a connection that is dead gives no answer."""
+        self._do(lambda client: client.send_getProperties(device, name), limit_s)
+
+    def _do(self, what: Any, limit_s: float, alone: AbstractContextManager[Any] | None = None) -> None:
         loop, client = self._loop, self._client
         if self.mirror.lost or loop is None or client is None:
             raise Trouble(self.mirror.lost or f"the connection to {self.place} is closed")
-        asked: Coroutine[Any, Any, None] = what(client)
+        with alone or nullcontext():
+            asked: Coroutine[Any, Any, None] = what(client)
+            try:
+                sending = asyncio.run_coroutine_threadsafe(asked, loop)
+            except RuntimeError as error:  # the loop has ended meanwhile
+                asked.close()
+                raise Trouble(f"the connection to {self.place} was lost") from error
         try:
-            asyncio.run_coroutine_threadsafe(asked, loop).result(limit_s)
+            sending.result(limit_s)
         except TimeoutError as error:
             raise Trouble(f"{self.place} took nothing within waits.answer {limit_s:g} s") from error
-        except RuntimeError as error:  # the loop has ended meanwhile
-            asked.close()
+        except CancelledError as error:  # the loop ended before it was its turn
             raise Trouble(f"the connection to {self.place} was lost") from error
 
     def close(self) -> None:

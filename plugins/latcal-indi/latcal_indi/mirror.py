@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
@@ -18,7 +19,7 @@ LOOK_S = 0.1
 """How often it is seen whether a wait was aborted, if nothing is heard [s]; our choice."""
 
 REMEMBERED = 1000
-"""Values of a property that are kept with their times; our choice: at one a second, a quarter of an hour."""
+"""Values of a property that are kept, of one that no gate looks back at; our choice: more than are told while one is waited for."""
 
 
 @frozen
@@ -35,6 +36,8 @@ class Property:
         Of a number: least and greatest; equal where there is no limit.
     heard : int
         Counts what was heard of all properties: later is greater.
+    stamp : datetime or None
+        When it was told, by the clock of the driver, UTC; None if it does not say.
     """
 
     device: str
@@ -43,6 +46,7 @@ class Property:
     values: Mapping[str, Any]
     ranges: Mapping[str, tuple[float, float]]
     heard: int
+    stamp: datetime | None = None
 
     @property
     def on(self) -> str:
@@ -62,12 +66,15 @@ class Blob:
         What the server says that it has.
     heard : int
         As that of a `Property`.
+    came : float [s]
+        When, of `time.monotonic`.
     """
 
     data: bytes
     form: str
     size: int
     heard: int
+    came: float
 
 
 @define(eq=False)
@@ -78,8 +85,11 @@ class Mirror:
     ----------
     lost : str
         Why nothing more is heard; empty while the connection stands.
+    lasting : mapping of (str, str) to float [s]
+        Properties that gates look back at, and for how long.
     """
 
+    lasting: Mapping[tuple[str, str], float] = field(factory=dict)
     lost: str = field(default="there is no connection yet", init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False)
     _known: dict[tuple[str, str], Property] = field(factory=dict, init=False)
@@ -114,14 +124,23 @@ class Mirror:
             ranges = told.ranges or (earlier.ranges if earlier else {})
             self._heard += 1
             self._known[key] = now = evolve(told, values=values, ranges=ranges, heard=self._heard)
-            self._told.setdefault(key, deque(maxlen=REMEMBERED)).append((time.monotonic(), now))
+            self._remember(key, now)
             self._changed.notify_all()
+
+    def _remember(self, key: tuple[str, str], now: Property) -> None:
+        """Keep what was told: for as long as a gate looks back, or so many."""
+        told = self._told.setdefault(key, deque(maxlen=None if key in self.lasting else REMEMBERED))
+        told.append((time.monotonic(), now))
+        if key in self.lasting:
+            oldest = told[-1][0] - self.lasting[key]
+            while len(told) > 1 and told[1][0] <= oldest:  # the first is how it was at the oldest moment
+                told.popleft()
 
     def put_blob(self, device: str, data: bytes, form: str, size: int) -> None:
         """Take a file that came; one that nobody fetched is replaced."""
         with self._changed:
             self._heard += 1
-            self._blobs[device] = Blob(data, form, size, self._heard)
+            self._blobs[device] = Blob(data, form, size, self._heard, time.monotonic())
             self._changed.notify_all()
 
     def remove(self, device: str, name: str | None) -> None:
@@ -183,8 +202,12 @@ class Mirror:
     def first_after(self, device: str, name: str, heard: int) -> Property | None:
         """Give the first that was told of a property after something else was heard; much may have come since."""
         with self._changed:
-            told = tuple(self._told.get((device, name), ()))
-        return next((one for _, one in told if one.heard > heard), None)
+            first = None
+            for _, one in reversed(self._told.get((device, name), ())):
+                if one.heard <= heard:
+                    break
+                first = one
+        return first
 
     def take_blob(self, device: str, after: int) -> Blob | None:
         """Give the file of a device that came after something else was heard, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 FRAME_TYPES = ("bias", "dark", "flat", "light")
 """What a CCD_FRAME_TYPE may be (INDI standard properties)."""
+
+ENDING_S = 2.0
+"""How long the connection may take to end [s]; our choice. Its thread is a daemon: nothing waits for it after that."""
 
 Part = Literal["cover", "shutter"]
 Parked = Literal["dome", "mount"]
@@ -33,6 +37,16 @@ def _above_zero(_: Any, attribute: Any, value: Any) -> None:
 def _at_least_one(_: Any, __: Any, value: tuple[str, ...]) -> None:
     if not value or len(set(value)) != len(value):
         raise ValueError(f"{list(value)} is not a list of different devices", "write [CCD Simulator]")
+
+
+def _of_known_images(options: Any, __: Any, gates: Gates) -> None:
+    """Refuse a gate of image types that no exposure has: it would hold for nothing, and nobody would see."""
+    wanted = gates.parked.images if gates.parked is not None else ()
+    for image in wanted:
+        if image not in options.types:
+            near = difflib.get_close_matches(image, options.types, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(options.types)}"
+            raise ValueError(f"gates.parked.images: {image!r} is not an image that this camera takes", hint)
 
 
 def _a_port(_: Any, __: Any, value: int) -> None:
@@ -179,7 +193,7 @@ class IndiOptions:
     settings: Mapping[str, Mapping[str, Mapping[str, str | float]]] = option(
         Factory(dict), help="More properties to be set by device, property and member, and to be put back at the end."
     )
-    gates: Gates = option(Gates(), help="What must hold before exposures; nothing, if left out.")
+    gates: Gates = option(Gates(), help="What must hold before exposures; nothing, if left out.", validator=_of_known_images)
     waits: Waits = option(Waits(), help="How long the hardware is waited for.")
     retries: int = option(2, help="How often an exposure is tried again; our choice.", validator=_not_negative)
     sensor: SensorFigures = option(SensorFigures(), help="Figures for `instrument: camera`, which INDI does not tell.")
@@ -198,6 +212,21 @@ class IndiOptions:
 
     @property
     def gate_wait_s(self) -> float:
-        """How long gates are waited for at most [s]."""
-        chosen = [getattr(self.gates, attribute.name) for attribute in fields(Gates)]
-        return max((float(gate.wait.to_value("s")) for gate in chosen if gate is not None), default=0.0)
+        """How long gates are waited for at most [s]: what stands still first, then the sensor, then all of them again."""
+        still = _longest(self.gates.parked, self.gates.closed)
+        sensor = _longest(self.gates.temperature)
+        return still + sensor + _longest(*(getattr(self.gates, attribute.name) for attribute in fields(Gates)))
+
+    @property
+    def lasting(self) -> Mapping[tuple[str, str], float]:
+        """Properties by device that gates look back at, and for how long [s]."""
+        cold, lit, found = self.gates.temperature, self.gates.lamp, {}
+        if cold is not None:
+            found.update({(device, "CCD_TEMPERATURE"): float(cold.stable.to_value("s")) for device in self.devices})
+        if lit is not None and self.lamp is not None:
+            found[self.lamp.device, self.lamp.property] = float(lit.warm.to_value("s"))
+        return found
+
+
+def _longest(*gates: TemperatureGate | ClosedGate | LampGate | ParkedGate | None) -> float:
+    return max((float(gate.wait.to_value("s")) for gate in gates if gate is not None), default=0.0)

@@ -9,6 +9,7 @@ from attrs import define
 
 from latcal_indi.hardware import Hardware
 from latcal_indi.options import Cover, Lamp
+from latcal_indi.settings import SETTINGS, setting
 
 FRAME = "CCD_FRAME_TYPE"
 WANTED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -67,11 +68,11 @@ class Preparing:
         self._switch(device, "UPLOAD_MODE", ("UPLOAD_BOTH" if folder else "UPLOAD_CLIENT",))
 
     def _numbers(self, device: str) -> None:
-        options, put = self.hardware.options, self.hardware.put
-        if options.gain is not None:
-            put(device, "CCD_GAIN", {"GAIN": options.gain})
-        if options.offset is not None:
-            put(device, "CCD_OFFSET", {"OFFSET": options.offset})
+        options = self.hardware.options
+        for word in SETTINGS:
+            wanted, found = getattr(options, word), setting(self.hardware.mirror, device, word)
+            if wanted is not None and found is not None:  # preflight has said if there is none
+                self.hardware.put(device, found[0].name, {found[1]: wanted})
         if options.temperature is not None:
             self._cool(device, float(options.temperature.to_value("deg_C")))
 
@@ -81,11 +82,9 @@ class Preparing:
         cooler = hardware.mirror.get(device, "CCD_COOLER")
         if cooler is not None:
             hardware.remember(cooler)
-        told = hardware.need(device, "CCD_TEMPERATURE")
         on = cooler is None or cooler.values.get("COOLER_ON") == "On"
-        if not (on and told.state == "Busy") and not (on and hardware.points.get(device) == point):
-            hardware.put(device, "CCD_TEMPERATURE", {"CCD_TEMPERATURE_VALUE": point}, settle=False)
-            hardware.points[device] = point
+        if not on or hardware.points.get(device) != point:
+            hardware.point(device, point)
 
     def filter(self, slot: float | None) -> None:
         """Turn the wheel."""
@@ -155,6 +154,8 @@ class Wheel:
         if told is None:
             return ()
         least, most = told.ranges["FILTER_SLOT_VALUE"]
+        if not least < most:  # equal ones are no limits (INDI protocol)
+            return tuple(self.names)
         return tuple(float(slot) for slot in range(int(least), int(most) + 1))
 
     def known(self) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Restoring:
         """
         self.hardware.until = time.monotonic() + self.hardware.options.waits.s("restore")
         faults: list[str] = []
-        for act in (self._find_again, self._lamp_off, self.exposing.tell_to_abort, self.exposing.wait_for_idle):
+        for act in (self._find_again, self.lamp_off, self.exposing.tell_to_abort, self.exposing.wait_for_idle):
             try:
                 act()
             except (Trouble, Aborted) as error:
@@ -45,9 +45,10 @@ class Restoring:
 
     def _find_again(self) -> None:
         if self.hardware.found and self.hardware.mirror.lost:
-            self.hardware.link.open(self.hardware.options.waits.s("connect"), self.hardware.aborted)
+            self.hardware.link.open(self.hardware.left_s("connect"), self.hardware.access.stopping)
 
-    def _lamp_off(self) -> None:
+    def lamp_off(self) -> None:
+        """Put the lamp out, if it was ever switched here, and wait until it says so."""
         lamp = self.hardware.options.lamp
         if lamp is not None and (lamp.device, lamp.property) in self.hardware.found:
             self.hardware.put(lamp.device, "CONNECTION", {"CONNECT": "On"}, "discover")
@@ -57,15 +58,19 @@ class Restoring:
     def _put_back(self, device: str, name: str, members: Members) -> None:
         hardware = self.hardware
         told = hardware.mirror.get(device, name)
+        pointed = name == "CCD_TEMPERATURE" and device in hardware.pointed  # what it tells is not its set point
         as_found = told is not None and hardware.stands(told, members) and not hardware.mirror.lost
-        if as_found or self._is_left(device, name):
+        if (as_found and not pointed) or self._is_left(device, name):
             return
         if time.monotonic() >= hardware.until:
             limit = f"waits.restore {hardware.options.waits.s('restore'):g} s"
             raise Trouble(f"{shown(name, members)} of {device!r} was not put back within {limit}")
         if name != "CONNECTION" and not hardware.connected(device):
             hardware.put(device, "CONNECTION", {"CONNECT": "On"}, "discover")
-        hardware.put(device, name, members, _limit_of(name, hardware.options), settle=name != "CCD_TEMPERATURE")
+        if pointed:
+            hardware.point(device, members["CCD_TEMPERATURE_VALUE"])
+        else:
+            hardware.put(device, name, members, _limit_of(name, hardware.options))
 
     def _is_left(self, device: str, name: str) -> bool:
         """Tell what is not put back: the set point of a cooler that was off, and what goes with it."""

@@ -33,4 +33,6 @@ def nothing_is_swallowed(caplog):
     """What indipyclient logs as an exception is a bug of ours in its thread."""
     yield
     wrong = [one.getMessage() for when in ("setup", "call") for one in caplog.get_records(when) if one.levelno >= logging.ERROR]
-    assert not [one for one in wrong if "XML parse error" not in one]
+    # of texts that are torn, and of a connection that its server resets while it is being closed, it may say so
+    expected = ("XML parse error", "Exception report from IPyClient._clear_connection method")
+    assert not [one for one in wrong if not any(words in one for words in expected)]

@@ -14,11 +14,13 @@ class Meddler:
     `spoil` names what is done to the next frames, one each: ``cut`` (the file is cut short), ``torn`` (the text of it
     ends in the middle of four characters), ``small`` (less than the size that is said), ``swallow`` (it never comes),
     ``junk`` (the file is not FITS), ``drop`` (the connection ends in the middle of it), ``packed`` (said to be
-    compressed).
+    compressed), ``late`` (it comes when the next exposure has begun), ``deaf`` (from then on nothing is passed on, and the
+    connection stands). `struck` has those that were done, `said` all else that the client was told.
     """
 
     def __init__(self, port):
-        self.to, self.spoil, self.links = port, [], []
+        self.to, self.spoil, self.links, self.struck = port, [], [], []
+        self.late, self.deaf, self.said = b"", set(), b""
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -74,33 +76,51 @@ class Meddler:
         held = b""
         try:
             while more := source.recv(1 << 16):
+                if source in self.deaf:
+                    continue
                 held += more
                 while held:
                     begin = held.find(b"<setBLOBVector")
                     if begin < 0:
                         keep = held.rfind(b"<")  # a tag may have come in part
                         keep = len(held) if keep < 0 or b">" in held[keep:] else keep
-                        target.sendall(held[:keep])
+                        self._send(held[:keep], target)
                         held = held[keep:]
                         break
-                    target.sendall(held[:begin])
+                    self._send(held[:begin], target)
                     held = held[begin:]
                     end = held.find(END)
                     if end < 0:
                         break
                     frame, held = held[: end + len(END)], held[end + len(END) :]
-                    target.sendall(self._spoilt(frame, target))
+                    target.sendall(self._spoilt(frame, source, target))
         except OSError:
             pass
         self._end(source, target)
 
-    def _spoilt(self, frame, target):
+    def _send(self, text, target):
+        """Pass on what is no frame; and, when the next exposure has begun, one that is late."""
+        target.sendall(text)
+        self.said += text
+        begun = re.search(rb'name="CCD_EXPOSURE" state="Busy"', text)
+        if self.late and begun:
+            frame, self.late = self.late, b""
+            target.sendall(frame)
+
+    def _spoilt(self, frame, source, target):
         how = self.spoil.pop(0) if self.spoil else ""
+        self.struck += [how] if how else []
         head, body = re.match(rb"(.*?<oneBLOB[^>]*>)(.*?)(?=</oneBLOB>)", frame, re.DOTALL).groups()
         tail = frame[len(head) + len(body) :]
         text = body.replace(b"\n", b"")
         match how:
             case "swallow":
+                return b""
+            case "late":
+                self.late = frame
+                return b""
+            case "deaf":
+                self.deaf.add(source)
                 return b""
             case "drop":
                 target.sendall(frame[: len(frame) // 2])

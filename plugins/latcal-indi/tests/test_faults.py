@@ -3,14 +3,17 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import latcal
 import numpy as np
 import pytest
+from attrs import define, field
 from latcal.errors import LatcalError
 from latcal.plugin import StepStarted, fold
 from meddling import Meddler
@@ -24,56 +27,110 @@ Five exposures of two attempts (1.5 s for the begin, 1.5 s for the frame, 1 s fo
 busy), one connection to be made again (2 s and 3 s), closing (12 s).
 """
 
-SPOILT = ("cut", "small", "torn", "swallow", "junk", "drop", "packed")
+SPOILT = ("cut", "small", "torn", "swallow", "junk", "drop", "packed", "late", "deaf")
 
 
-def kill(server, device):
-    server.signal_driver(device, signal.SIGKILL)
+def stands(pid):
+    """What a process does: ``T`` if it is stopped, ``Z`` or nothing if it is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
-def freeze(server, device):
-    server.signal_driver(device, signal.SIGSTOP)
+def comes(what):
+    """Wait until something is seen; whether it is."""
+    until = time.monotonic() + 10.0
+    while not what() and time.monotonic() < until:
+        time.sleep(0.01)
+    return what()
 
 
-def hiccup(server, device):
+def kill(server, device, _):
+    pid = server.driver(device)
+    os.kill(pid, signal.SIGKILL)
+    return comes(lambda: stands(pid) in ("", "Z"))
+
+
+def freeze(server, device, _):
     pid = server.driver(device)
     os.kill(pid, signal.SIGSTOP)
+    return comes(lambda: stands(pid) == "T")
+
+
+def hiccup(server, device, meddler):
+    stopped = freeze(server, device, meddler)
     time.sleep(0.4)
-    os.kill(pid, signal.SIGCONT)
+    server.signal_driver(device, signal.SIGCONT)
+    return stopped
 
 
-def crash(server, _):
+def crash(server, _, __):
+    pid = server.driver(CCD)
     server.set(CCD, "CCD_SIMULATE_CRASH", CRASH="On")
+    return comes(lambda: stands(pid) in ("", "Z"))
 
 
-def lose(server, _):
+def lose(server, _, __):
     server.stop()
+    return server.process.poll() is not None
 
 
-def restart(server, _):
+def restart(server, _, __):
+    pid = server.process.pid
     server.stop()
     time.sleep(0.3)
     server.start()
+    return server.process.pid != pid
 
 
-def freeze_all(server, _):
+def freeze_all(server, _, __):
     server.signal(signal.SIGSTOP)
+    return comes(lambda: stands(server.process.pid) == "T")
 
 
-def abort(server, _):
+def abort(server, _, meddler):
     server.set(CCD, "CCD_ABORT_EXPOSURE", ABORT="On")
+    return comes(lambda: b'name="CCD_ABORT_EXPOSURE" state="' in meddler.said)
 
 
-def disconnect(server, device):
+def disconnect(server, device, meddler):
     server.set(device, "CONNECTION", CONNECT="Off", DISCONNECT="On")
+    off = rf'<setSwitchVector device="{device}" name="CONNECTION"[^>]*>\s*<oneSwitch name="CONNECT">\s*Off'.encode()
+    return comes(lambda: re.search(off, meddler.said))
 
 
-def rebin(server, _):
+def rebin(server, _, meddler):
     server.set(CCD, "CCD_BINNING", HOR_BIN="2", VER_BIN="2")
+    two = rb'name="CCD_BINNING"[^>]*>\s*<oneNumber name="HOR_BIN">\s*2\s'
+    return comes(lambda: re.search(two, meddler.said))
 
 
 FAULTS = (kill, freeze, hiccup, crash, lose, restart, freeze_all, abort, disconnect, rebin)
 DEVICES = (CCD, CCD, PANEL, WHEEL)
+
+
+@define
+class Strike:
+    """One thing that happens to a night, and when it was seen to be so."""
+
+    name: str
+    exposure: int
+    do: Callable[[], object]
+    seen: float | None = None
+    _timers: list[threading.Timer] = field(factory=list)
+
+    def begin(self, after_s):
+        self._timers.append(threading.Timer(after_s, self._strike))
+        self._timers[-1].start()
+
+    def _strike(self):
+        if self.do():
+            self.seen = time.monotonic()
+
+    def end(self):
+        for timer in self._timers:
+            timer.join()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +139,7 @@ def registry():
 
 
 def night(registry, folder, port, begun):
-    """Run the recipe, and say when its first exposure begins; give its report, or the error that ended it."""
+    """Run the recipe, and say which of its exposures begins; give its report, or the error that ended it."""
     text = RECIPE.read_text().replace("port: 1 ", f"port: {port} ").replace("root: ./store", f"root: {folder}/store")
     plan = latcal.plan(latcal.read(text, str(RECIPE), registry, folder=str(RECIPE.parent)), registry)
     try:
@@ -94,8 +151,8 @@ def night(registry, folder, port, begun):
 def telling(events, begun):
     with contextlib.closing(events):
         for event in events:
-            if isinstance(event, StepStarted) and event.step == 0:
-                begun()
+            if isinstance(event, StepStarted):
+                begun(event.step)
             yield event
 
 
@@ -110,15 +167,14 @@ def heal(server):
 
 
 def happen(random_one, server, meddler):
-    """Let one thing happen at some moment of a night; give its name."""
+    """Choose one thing that is to happen to a night."""
     fault = random_one.choice([*FAULTS, *SPOILT])
     if isinstance(fault, str):
-        count = random_one.choice((1, 1, 3))
-        meddler.spoil += [""] * random_one.randrange(4) + [fault] * count
-        return f"{fault} x {count}", threading.Timer(0.0, lambda: None)
-    device, after_s = random_one.choice(DEVICES), random_one.uniform(0.0, 1.2)
-    timer = threading.Timer(after_s, fault, (server, device))
-    return f"{fault.__name__} {device} after {after_s:.2f} s", timer
+        count, before = random_one.choice((1, 1, 3)), random_one.randrange(4)
+        meddler.spoil += [""] * before + [fault] * count
+        return Strike(f"{fault} x {count} after {before}", 0, lambda: comes(lambda: fault in meddler.struck))
+    device = random_one.choice(DEVICES)
+    return Strike(f"{fault.__name__} {device}", random_one.randrange(4), lambda: fault(server, device, meddler))
 
 
 def check(server, before, came, took_s, registry, folder):
@@ -161,16 +217,18 @@ def test_ten_faults_in_a_row_end_each_in_a_clear_error_or_a_completed_sequence(s
             server.reset()
             before = hardware(server)
             folder = tmp_path / str(number)
-            name, timer = happen(random_one, server, meddler)
+            meddler.struck.clear()
+            meddler.said = b""
+            strike, after_s = happen(random_one, server, meddler), random_one.uniform(0.0, 0.2)
             began = time.monotonic()
-            came = night(registry, folder, meddler.port, timer.start)
+            came = night(registry, folder, meddler.port, lambda step, one=strike, s=after_s: step == one.exposure and one.begin(s))
             took_s = time.monotonic() - began
-            timer.cancel()
-            timer.join()
+            strike.end()
             meddler.spoil.clear()
             heal(server)
-            print(name, f"{took_s:.1f} s", flush=True)
+            print(strike.name, f"{took_s:.1f} s", flush=True)
+            assert strike.seen, f"{strike.name} was never in force"
             told = check(server, before, came, took_s, registry, folder)
-            outcomes.append((name, f"{took_s:.1f} s", told or "completed"))
+            outcomes.append((strike.name, f"{took_s:.1f} s", told or "completed"))
             print(*outcomes[-1], sep=" | ")
     assert len(outcomes) == 10

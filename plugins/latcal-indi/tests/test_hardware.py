@@ -6,14 +6,16 @@ import time
 
 import numpy as np
 import pytest
+from astropy.time import Time
 from attrs import evolve
-from cameras import DOME_AS_COVER, SMALL, TWO, ask, camera, flat, options, world
+from cameras import DOME_AS_COVER, SHORT, SMALL, TWO, ask, camera, flat, options, world
 from latcal.errors import CameraError, NotReady
 from latcal.plugin import Setup
 from meddling import Meddler
 from servers import CCD, DOME, MOUNT, PANEL, SECOND, WHEEL, Server, hardware
 
 import latcal_indi
+from latcal_indi import darkness
 from latcal_indi.options import ClosedGate, Gates, LampGate, ParkedGate, TemperatureGate
 
 
@@ -26,6 +28,13 @@ def test_devices_found_unconnected_are_left_unconnected(fresh, tmp_path):
     with camera(fresh.port, tmp_path) as one:
         assert fresh.value(CCD, "CONNECTION", "CONNECT") == "On"
         list(one.take(flat()))
+    assert hardware(fresh) == before
+
+
+def test_devices_are_left_unconnected_too_if_it_cannot_be_opened(fresh, tmp_path):
+    before = hardware(fresh)
+    with pytest.raises(CameraError, match=r"'Light Panel Simulator' has no CCD_EXPOSURE within waits.discover 1 s"):
+        camera(fresh.port, tmp_path, devices=(PANEL,), waits=evolve(SHORT, discover="1 s")).__enter__()
     assert hardware(fresh) == before
 
 
@@ -55,6 +64,15 @@ def test_the_lamp_goes_out_after_the_last_flat_of_a_plan_and_stays_lit_before(co
         for index, lit in ((0, "On"), (1, "Off")):
             list(one.take(flat(index)))
             connected.wait_until(lambda lit=lit: connected.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == lit)
+
+
+def test_the_lamp_goes_out_by_itself_if_no_exposure_is_asked_for(connected, tmp_path, monkeypatch):
+    monkeypatch.setattr(darkness, "LINGER_S", 0.3)
+    with camera(connected.port, tmp_path) as one:
+        for index in (0, 1):
+            (frame,) = one.take(flat(index))
+            assert mean(frame) > 10_000
+            connected.wait_until(lambda: connected.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == "Off")
 
 
 def test_the_lamp_is_off_at_the_end_even_if_it_was_found_lit(fresh, tmp_path):
@@ -230,7 +248,10 @@ def test_what_is_not_parked_is_waited_for_then_refused_and_never_moved(part, dev
     with camera(connected.port, tmp_path, gates=gates) as one:
         assert list(one.take(ask(0)))
         with pytest.raises(NotReady, match=rf"{part} \({device}\) is not parked .*, not parked after 0.5 s"):
-            list(one.take(flat(1)))
+            list(one.take(flat(1, filter="Blue")))
+        told = connected.look()  # it was looked at before anything was moved
+        assert told[WHEEL, "FILTER_SLOT"]["FILTER_SLOT_VALUE"] == "1"
+        assert told[PANEL, "FLAT_LIGHT_CONTROL"]["FLAT_LIGHT_ON"] == "Off"
     assert connected.value(device, name, "PARK") == "Off"
 
 
@@ -246,7 +267,7 @@ def test_a_gate_that_comes_to_hold_lets_the_exposure_go_on(fresh, tmp_path):
 # -- faults, one by one ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["cut", "small", "torn", "swallow", "junk", "drop", "packed"])
+@pytest.mark.parametrize("how", ["cut", "small", "torn", "swallow", "junk", "drop", "packed", "late", "deaf"])
 def test_a_spoilt_frame_is_taken_again_and_the_new_one_says_so(how, connected, tmp_path):
     with Meddler(connected.port) as meddler, camera(meddler.port, tmp_path) as one:
         meddler.spoil.append(how)
@@ -254,6 +275,8 @@ def test_a_spoilt_frame_is_taken_again_and_the_new_one_says_so(how, connected, t
     assert frame.header["RETRIED"] == 1
     assert frame.header["RETRYWHY"]
     assert mean(frame) == pytest.approx(72, abs=1)
+    # it is that of the second attempt, by its own word: the first one was given up 2 s after its begin
+    assert abs((Time(frame.header["DRVDATE"]) - frame.exposure.begin).to_value("s")) < 1.5
 
 
 def test_attempts_are_bounded_and_the_error_says_what_went_wrong_each_time(connected, tmp_path):

@@ -1,10 +1,13 @@
 """What is kept of what a server tells."""
 
 import threading
+import time
+from datetime import UTC, datetime
 
 import pytest
 
-from latcal_indi.exposing import Exposing
+from latcal_indi.arriving import early, stale
+from latcal_indi.exposing import Begun, Exposing
 from latcal_indi.hardware import Hardware
 from latcal_indi.mirror import Mirror, Property
 from latcal_indi.options import IndiOptions
@@ -53,7 +56,8 @@ def test_an_exposure_that_ends_before_anybody_looks_still_gives_its_file():
     mirror.put_blob("CCD", b"frame", ".fits", 5)
     mirror.put(told("CCD_EXPOSURE", "Ok", CCD_EXPOSURE_VALUE=0.0))
     exposing = Exposing(hardware)
-    begun = exposing._begun("CCD", before)
+    first = exposing._begun("CCD", before)
+    begun = Begun(first.heard, time.monotonic(), first.stamp, 0.0)
     assert exposing.finish({"CCD": begun}, 0.0)["CCD"].data == b"frame"
 
 
@@ -75,3 +79,30 @@ def test_how_long_a_value_has_been_good_begins_when_it_last_was_not():
     assert mirror.since("CCD", "T", lambda values: values["C"] < 0) == 0.0
     mirror.put(told("T", C=-10.0))
     assert 0.0 <= mirror.since("CCD", "T", lambda values: values["C"] < 0) < 5.0
+
+
+@pytest.mark.parametrize(
+    ("came_s", "time_s", "late"), [(30.0, 30.0, False), (29.7, 30.0, False), (29.6, 30.0, True), (0.0, 0.0, False), (0.08, 0.1, True)]
+)
+def test_a_frame_that_comes_before_its_exposure_can_be_over_is_of_another(came_s, time_s, late):
+    assert bool(early(came_s, time_s)) == late
+
+
+@pytest.mark.parametrize(
+    ("card", "late"),
+    [
+        ("DATE-OBS= '2026-11-27T18:55:21.603'", False),  # the driver tells whole seconds of its clock: :21
+        ("DATE-OBS= '2026-11-27T18:55:20.700'", False),  # it took half a second to say that it had begun
+        ("DATE-OBS= '2026-11-27T18:55:20.300'", True),
+        ("DATE-OBS= '2026-11-27T18:55:20'", False),  # rounded to a second
+        ("DATE-OBS= '2026-11-27T18:55:19'", True),
+        ("DATE-OBS= '2026-11-27T13:55:21.603'", False),  # the same in a zone five hours behind
+        ("DATE-OBS= '2026-11-27T13:55:19'", True),
+        ("DATE-OBS= '2026-11-27T18:55:60.000'", False),  # no time
+        ("OBJECT  = 'nothing of times'", False),
+    ],
+)
+def test_a_frame_that_says_it_began_before_its_exposure_is_of_another(card, late):
+    stamp = datetime(2026, 11, 27, 18, 55, 21, tzinfo=UTC)
+    assert bool(stale(f"SIMPLE  = T {card} END".encode(), stamp, 0.5)) == late
+    assert not stale(card.encode(), None, 0.5)

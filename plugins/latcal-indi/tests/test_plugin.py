@@ -12,6 +12,7 @@ from latcal.errors import CameraError, RecipeError
 import latcal_indi
 from latcal_indi.options import IndiOptions, Waits
 
+NIGHT = Path(__file__).with_name("night.yaml")
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -49,6 +50,7 @@ def test_every_option_is_in_the_readme():
         ("devices: [A], waits: {frame: 0 s}", "frame of 0.0 s is not above 0"),
         ("devices: [A], temperature: -10 K", "'-10 K' is in 'K', not in 'deg_C'"),
         ("devices: [A], images: {sky: lights}", "'lights'"),
+        ("devices: [A], mount: M, gates: {parked: {what: [mount], images: [flats]}}", r"'flats' is not an image .*did you mean 'flat'"),
     ],
 )
 def test_options_that_are_none_are_refused_where_they_are_written(written, words):
@@ -56,6 +58,31 @@ def test_options_that_are_none_are_refused_where_they_are_written(written, words
     begin, end = text.index("camera:"), text.index("store:")
     with pytest.raises(RecipeError, match=words):
         latcal.read(f"{text[:begin]}camera: {{use: indi, {written}}}\n{text[end:]}", "README.md", latcal.load_plugins())
+
+
+def planned(*settings):
+    """Plan the recipe of a night, whose instrument is a file: no server is asked."""
+    registry = latcal.load_plugins()
+    recipe = latcal.read(NIGHT.read_text(), str(NIGHT), registry, folder=str(NIGHT.parent), settings=settings)
+    return latcal.plan(recipe, registry)
+
+
+def test_a_filter_is_planned_by_its_slot_or_a_name_of_ones_own_and_refused_by_a_name_that_nobody_knows():
+    for written, name in (("'3'", "3"), ("mine", "mine")):
+        plan = planned("camera.filters={mine: 3}", f"sequences.flats.filter={written}")
+        assert {step.setup.filter for step in plan.steps if getattr(step, "image", "") == "flat"} == {name}
+    with pytest.raises(RecipeError, match="'Purple' is not a filter of small"):
+        planned("sequences.flats.filter=Purple")
+
+
+def test_a_limit_in_which_the_hardware_cannot_be_put_back_is_refused_while_planning():
+    with pytest.raises(RecipeError, match=r"limits\.abort: 9 s is less than camera\.waits\.restore of 8 s and 2 s .*'abort: 18 s'"):
+        planned("limits.abort=9 s")
+
+
+def test_the_time_of_an_exposure_counts_for_every_attempt():
+    told = latcal_indi.describe(IndiOptions(devices=("A",), retries=3), planned().instrument)
+    assert told.attempts == 4
 
 
 def test_planning_by_what_the_camera_says_needs_its_server():

@@ -270,11 +270,18 @@ def detector_inputs(kind: str, options: Any) -> DetectorInputs:
 
 
 @pytest.mark.parametrize(
-    ("declared", "left"),
-    # minus a bias of 10; and a dark of 0.1 in 20 s; and through a flat of 0.5
-    [(next(iter(bias.latcal_calibrations())), 90.0), (DARK, 88.0), (FLAT, 176.0)],
+    ("declared", "left", "variance"),
+    # minus a bias of 10; and a dark of 0.1 in 20 s; and through a flat of 0.5: the variance is that of a frame with noise of
+    # 4.2, and of the 2 electrons of the dark, or the 88 of the light, through the flat
+    [
+        (next(iter(bias.latcal_calibrations())), 90.0, 4.2**2),
+        (DARK, 88.0, 4.2**2 + 2.0),
+        (FLAT, 176.0, (4.2**2 + 88.0) / 0.5**2),
+    ],
 )
-def test_what_was_measured_can_be_kept_as_an_image_in_electrons(scratch: Scratch, declared: Any, left: float) -> None:
+def test_what_was_measured_can_be_kept_as_an_image_in_electrons(
+    scratch: Scratch, declared: Any, left: float, variance: float
+) -> None:
     pixels = np.full(SHAPE, 100.0)
     pixels[3, 4] = np.nan
     needs = {**flat_needs(scratch), "flat": scratch.product("flat", 0.5)}
@@ -284,3 +291,5 @@ def test_what_was_measured_can_be_kept_as_an_image_in_electrons(scratch: Scratch
     assert kept.facts("A")["level"] == pytest.approx(left)
     assert np.argwhere(kept.planes["mask"]).tolist() == [[3, 4]]
     assert kept.planes["image"][0, 0] == pytest.approx(left)
+    assert kept.planes["variance"][0, 0] == pytest.approx(variance, rel=1e-6)
+    assert np.argwhere(np.isnan(kept.planes["variance"])).tolist() == [[3, 4]]

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 from latcal.cli import main
+from latcal.cli.doctor import _lines as lines_of
+from latcal.engine.inspection import Inspection
+from latcal.engine.planning import plan
+from latcal.engine.reading import read
+from latcal.plugin import Gate
+from latcal.plugin.registry import load_plugins
 
 NIGHT = """\
 latcal: 1
@@ -68,3 +75,13 @@ def test_a_closed_gate_is_noted_in_preflight_too(here: Path) -> None:
     done = latcal("plan", "--preflight", "night.yaml", "--set", "camera.cools_in=60 s")
     assert done.exit_code == 0
     assert "  note: sensor temperature is 20.0 C, not -100 to -95 C; waited for at most 600 s" in done.output
+
+
+def test_a_gate_that_the_camera_sees_to_itself_need_not_hold_yet() -> None:
+    lamp = Gate("lamp", False, "off", "lit for 10 s", brought=True)
+    for gates, ready, word in (((lamp,), True, "ready"), ((lamp, evolve(lamp, brought=False)), False, "not ready: 1 of 2 gates closed, no problem")):
+        found = Inspection(None, (), {}, gates, (), ())
+        lines = list(lines_of(plan(read(NIGHT, "night.yaml", load_plugins()), load_plugins()), found))
+        assert found.ready == ready
+        assert any(line.split(maxsplit=1) == ["later", "lamp is off, not lit for 10 s; the camera sees to it"] for line in lines)
+        assert lines[-1] == word

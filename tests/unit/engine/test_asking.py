@@ -11,7 +11,8 @@ from typing import Any, Self
 import pytest
 from attrs import define, field
 
-from latcal.engine.asking import Asked
+from latcal.engine.answers import Answer
+from latcal.engine.asking import DARK_S, Asked
 from latcal.errors import CameraError
 from latcal.model.recipe import TimeLimits
 from latcal.plugin.calling import Guarded
@@ -145,4 +146,72 @@ def test_a_camera_that_was_never_opened_needs_no_closing(asked: Callable[..., As
     assert shutter.said == []
     with pytest.raises(CameraError, match="left before it was open"), camera:
         pass
+    assert shutter.said == ["enter", "exit"]
+
+
+@define(eq=False)
+class Lamp(Shutter):
+    """A camera that can put its lamp out, and hears an abort only when it is told the second time."""
+
+    def darken(self) -> None:
+        self._do("darken")
+
+    def abort(self) -> None:
+        self.said.append("abort")
+        if self.said.count("abort") == 2:
+            self.let_go.set()
+
+
+def test_a_camera_that_can_put_its_lamp_out_is_left_when_that_is_so_though_it_does_not_close(asked: Callable[..., Asked]) -> None:
+    lamp = Lamp("exit")
+    camera = asked(lamp).__enter__()
+    beside(lambda: camera.__exit__(None, None, None))
+    assert lamp.begun.wait(PATIENCE)
+    assert camera.release()
+    assert lamp.said == ["enter", "exit", "darken"]
+
+
+def test_a_lamp_that_does_not_go_out_is_not_waited_for_long(asked: Callable[..., Asked]) -> None:
+    lamp = Lamp("darken")
+    camera = asked(lamp).__enter__()
+    began = time.monotonic()
+    assert not camera.release()
+    assert DARK_S <= time.monotonic() - began < PATIENCE
+
+
+def test_a_camera_that_begins_just_after_it_was_told_to_abort_is_told_again(asked: Callable[..., Asked]) -> None:
+    lamp = Lamp("take")
+    with asked(lamp, answer_s=0.1) as camera:
+        with pytest.raises(CameraError, match=r"no frame came within"):
+            camera.take(request(0))
+        assert not camera.lost
+    assert lamp.said == ["enter", "prepare", "take", "abort", "abort", "exit"]
+
+
+def test_the_time_of_an_exposure_is_waited_for_as_often_as_it_may_be_tried(asked: Callable[..., Asked]) -> None:
+    shutter = Shutter("take")
+    with asked(shutter, answer_s=0.1) as camera:
+        camera.attempts = 3
+        with pytest.raises(CameraError, match=r"no frame came within 0\.4 s \(3 x 0\.1 s exposure, 0 s readout, limits\.answer 0\.1 s\)"):
+            camera.take(request(0, "dark", 0.1))
+
+
+@pytest.mark.parametrize("hangs", ["enter", ""])
+def test_what_a_signal_finds_half_open_is_closed(
+    asked: Callable[..., Asked], hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it opens; or when it just was open."""
+    shutter = Shutter(hangs)
+
+    def interrupted(answer: Answer, *_: object) -> bool:
+        if hangs:
+            assert shutter.begun.wait(PATIENCE)
+            threading.Timer(0.1, shutter.let_go.set).start()
+        else:
+            assert answer.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Answer, "came", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asked(shutter).__enter__()
     assert shutter.said == ["enter", "exit"]

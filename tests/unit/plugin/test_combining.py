@@ -30,7 +30,9 @@ from latcal.testing.watching import held
 DETECTOR = samples.instrument().detectors[0]
 AMPLIFIER = DETECTOR.amplifiers[0]
 SHAPE = AMPLIFIER.data.shape
-BAD, REJECTED = (np.uint8(1 << MASK_PLANES[name]) for name in ("BAD", "REJECTED"))
+BAD, REJECTED, NO_DATA, SATURATED = (
+    np.uint8(1 << MASK_PLANES[name]) for name in ("BAD", "REJECTED", "NO_DATA", "SATURATED")
+)
 
 
 def frame(pixels: Any, *, number: int = 1, level: float = 0.0, time_s: float = 0.0) -> AmplifierFrame:
@@ -74,6 +76,19 @@ def test_a_part_says_which_pixels_a_map_left_out_and_how_many(mask: Any) -> None
     assert np.argwhere(np.isnan(part.planes["image"])).tolist() == [[2, 1]]
     assert part.facts["defects"] == (1.0, "")
     assert "defects" not in bias.build_amplifier(inputs(frames, bias.BiasOptions())).facts
+
+
+def test_what_is_left_of_a_frame_has_its_variance_and_says_why_a_pixel_has_no_value(mask: Any) -> None:
+    pixels = np.full(SHAPE, 5.0)
+    pixels[0, 0] = np.nan
+    needs = {"bias": product("bias"), "defects": product("defects", mask)}
+    for saturated, why in ((1, NO_DATA | SATURATED), (0, NO_DATA)):
+        left = bias.residual(inputs([evolve(frame(pixels), saturated=saturated)], bias.BiasOptions(defects=True), **needs))
+        flags, variance = left.planes["mask"], left.planes["variance"]
+        assert (flags[0, 0], flags[2, 1], flags[3, 3]) == (why, NO_DATA | BAD, 0)
+        assert np.array_equal(np.isnan(variance), np.isnan(left.planes["image"]))
+        assert variance.dtype == np.float32
+        assert variance[1, 1] == pytest.approx(9.2**2)  # the frame's noise, and no light
 
 
 def test_a_defect_does_not_count_when_frames_are_judged(mask: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import latcal
 from latcal.formats.structure import structure
 from latcal.formats.tree import Tree
 from latcal.plugin import BuildError
@@ -18,10 +17,10 @@ from lsst.pipe.base import (
 )
 from lsst.pipe.base.connectionTypes import Input, Output
 
+from latcal_butler.commands import OF_ISR
 from latcal_butler.naming import IMAGE, PRODUCT, TABLES
 from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import (
-    OF_ISR,
     BiasFields,
     BuildFields,
     CombineFields,
@@ -36,6 +35,7 @@ from latcal_butler.tasks.quanta import (
     Needed,
     detector_number,
     detector_of,
+    installed,
     instrument_of,
     kernel_of,
     load_frames,
@@ -51,7 +51,7 @@ NEEDED = ("bias", "dark", "flat", "defects", "ptc")
 
 def needs_of(config: Any) -> frozenset[str]:
     """Give the calibrations that a task's type needs, whatever the frames say of defects."""
-    registry = latcal.load_plugins()
+    registry = installed()
     named = registry.named("calibration", config.calibration)
     options = {name: value for name, value in options_of(config).items() if name not in OF_ISR}
     needs: frozenset[str] = registry.ask(named, "needs", structure(Tree(options), named.declaration.options))

@@ -13,8 +13,6 @@ from latcal.plugin import BuildError
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-OF_ISR = ("overscan", "crosstalk", "defects")
-"""Options of latcal that say how frames are prepared: the task ``isr`` has them, not those that use its frames."""
 
 
 @frozen

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from astropy.time import Time
-from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType, MissingDatasetTypeError, Registry, Timespan
+from lsst.daf.butler import (
+    Butler,
+    DataCoordinate,
+    DatasetRef,
+    DatasetType,
+    MissingCollectionError,
+    MissingDatasetTypeError,
+    Registry,
+    Timespan,
+)
 from lsst.pipe.base import PipelineTaskConnections
 from lsst.pipe.base.connectionTypes import PrerequisiteInput
 
+from latcal_butler.lookups import associations, places
 from latcal_butler.naming import GEOMETRY, PRODUCT, RECORD, geometry_collection
 
 DETECTOR = ("instrument", "detector")
@@ -20,12 +31,23 @@ EXPOSURE = ("instrument", "exposure", "detector")
 def find_geometry(
     kind: DatasetType, registry: Registry, data_id: DataCoordinate, collections: Sequence[str]
 ) -> Iterable[DatasetRef]:
-    """Find an instrument's geometry: in the input collections, or else where the instrument was registered."""
-    for place in (collections, [geometry_collection(str(data_id["instrument"]))]):
-        found = registry.findDataset(kind.name, instrument=data_id["instrument"], collections=place)
-        if found is not None:
-            return [found]
-    return []
+    """Find an instrument's geometry: in the input collections, or else where the instrument was registered.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the instrument was registered by others, who have no geometry of latcal's.
+    """
+    name = str(data_id["instrument"])
+    for place in (collections, [geometry_collection(name)]):
+        with contextlib.suppress(MissingDatasetTypeError, MissingCollectionError):
+            found = registry.findDataset(kind.name, instrument=name, collections=place)
+            if found is not None:
+                return [found]
+    raise FileNotFoundError(
+        f"the repository does not have latcal's geometry of {name} (enter it: latcal-butler init REPO --instrument NAME "
+        f"--name {name})"
+    )
 
 
 def find_candidates(
@@ -34,11 +56,10 @@ def find_candidates(
     """Find every dataset of a quantum's detector; which one is valid is settled when its exposures are known."""
     here = {name: data_id[name] for name in kind.dimensions.required if name in data_id.dimensions}
     try:
-        found = list(registry.queryDatasetAssociations(kind.name, collections=list(collections), flattenChains=True))
-    except MissingDatasetTypeError:
+        found = list(registry.queryDatasets(kind.name, collections=list(collections), dataId=here, findFirst=False))
+    except (MissingDatasetTypeError, MissingCollectionError):
         return []
-    mine = (one.ref for one in found if all(one.ref.dataId[name] == value for name, value in here.items()))
-    return list({ref.id: ref for ref in mine}.values())
+    return list({ref.id: ref for ref in found}.values())
 
 
 def geometry() -> PrerequisiteInput:
@@ -102,32 +123,48 @@ class ChoosingConnections(PipelineTaskConnections, dimensions=DETECTOR):
                 if isinstance(connection, PrerequisiteInput) and connection.isCalibration and begins:
                     what = f"{label}: {connection.name}" if connection.minimum else ""
                     mine = [ref for ref in refs if ref.dataId.get("physical_filter") in {None, *filters}]
-                    chosen = tuple(self._valid(self.butler, mine, begins, what))
+                    chosen = tuple(valid_for_all(self.butler, mine, begins, what))
                     changed[name] = adjusted[name] = (connection, chosen)
         super().adjustQuantum(adjusted, dict(outputs), label, data_id)
         return changed, {}
 
-    def _valid(self, butler: Butler, refs: Sequence[DatasetRef], begins: list[Time], what: str) -> Iterable[DatasetRef]:
-        """Give, for every data id, what is valid from the first of the exposures to the last.
 
-        What may be missing, its name being empty, is left out where several are valid.
-        """
-        by_place: dict[DataCoordinate, dict[Any, DatasetRef]] = {}
-        for ref in refs:
-            by_place.setdefault(ref.dataId, {})[ref.id] = ref
-        for data_id, candidates in by_place.items():
-            spans = [Timespan.fromInstant(begins[0]), Timespan.fromInstant(begins[-1])]
-            kind = next(iter(candidates.values())).datasetType
-            found = [butler.find_dataset(kind, data_id, timespan=span) for span in spans]
-            valid = {ref.id if ref is not None else None for ref in found}
-            if len(valid) > 1 and not what:
-                continue
-            if len(valid) > 1:
-                first, last = (time.tai.isot for time in (begins[0], begins[-1]))
-                raise FileNotFoundError(
-                    f"{what} of {data_id}: not the same is valid at {first} and {last} (take fewer exposures together)"
-                )
-            yield from (candidates[one] for one in valid if one is not None)
+def valid_for_all(butler: Butler, refs: Sequence[DatasetRef], begins: Sequence[Time], what: str) -> Iterator[DatasetRef]:
+    """Give, for every data id, what is valid when each of the exposures was begun.
+
+    Parameters
+    ----------
+    refs : sequence of DatasetRef
+        Those that may be.
+    what : str
+        Its name in messages; empty for what may be missing, and is left out where not the same is valid for all.
+
+    Raises
+    ------
+    FileNotFoundError
+        If what is needed is not the same for all.
+    """
+    order = [place.name for place in places(butler, butler.collections.defaults)]
+    by_place: dict[DataCoordinate, dict[Any, DatasetRef]] = {}
+    for ref in refs:
+        by_place.setdefault(ref.dataId, {})[ref.id] = ref
+    for data_id, candidates in by_place.items():
+        kind = next(iter(candidates.values())).datasetType
+        found = sorted(associations(butler, kind, order, data_id.required), key=lambda one: order.index(one.collection))
+        valid = [next((one.ref.id for one in found if _holds(one.timespan, begin)), None) for begin in begins]
+        if len(set(valid)) == 1:
+            yield from (candidates[one] for one in valid[:1] if one is not None)
+        elif what:
+            other = next(time for time, one in zip(begins, valid, strict=True) if one != valid[0])
+            raise FileNotFoundError(
+                f"{what} of {data_id}: not the same is valid at {begins[0].tai.isot} and {other.tai.isot} (take fewer "
+                "exposures together)"
+            )
+
+
+def _holds(span: Timespan | None, at: Time) -> bool:
+    """Tell whether a dataset holds at an instant; in a collection without validity it always does."""
+    return span is None or span.contains(at)
 
 
 def _begin(ref: DatasetRef) -> Time:

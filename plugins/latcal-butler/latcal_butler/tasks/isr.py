@@ -19,8 +19,9 @@ from lsst.pipe.base import (
 )
 from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
 
+from latcal_butler.commands import OF_ISR
 from latcal_butler.naming import FACTS, IMAGE, PRODUCT, RAW, RAW_FRAME, RECORD
-from latcal_butler.tasks.configuration import OF_ISR, IsrFields, options_of
+from latcal_butler.tasks.configuration import IsrFields, options_of
 from latcal_butler.tasks.connections import DETECTOR, EXPOSURE, geometry
 from latcal_butler.tasks.prepared import Origin, product_of
 from latcal_butler.tasks.quanta import detector_of, instrument_of, kernel_of, provenance_of, scratch

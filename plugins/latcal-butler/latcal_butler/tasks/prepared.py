@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 from latcal.formats import records
+from latcal.numerics.residuals import photon_variance
 from latcal.plugin import (
     MASK_PLANES,
     AmplifierFrame,
@@ -20,6 +21,7 @@ from latcal.plugin import (
     Preparation,
     Product,
     Provenance,
+    combining,
 )
 
 UNIT = "electron"
@@ -81,12 +83,18 @@ def product_of(
     Returns
     -------
     Product
-        ``image`` float32 [electron], NaN where saturated or without value; ``mask``; tables ``amplifiers`` and ``origin``.
+        ``image`` float32 [electron], NaN where saturated or without value; ``mask``; ``variance`` float32 [electron^2], that
+        of the readout and, where the pedestal is subtracted from light, of counting electrons; tables ``amplifiers`` and ``origin``.
     """
-    image = np.full(detector.shape, np.nan, dtype=np.float32)
+    image, variance = (np.full(detector.shape, np.nan, dtype=np.float32) for _ in range(2))
+    mask = np.full(detector.shape, 1 << MASK_PLANES["NO_DATA"], dtype=np.uint8)
     for amplifier in detector.amplifiers:
-        image[amplifier.position.slices] = prepared[amplifier.name].pixels.read()
-    mask = np.where(np.isfinite(image), np.uint8(0), np.uint8(1 << MASK_PLANES["NO_DATA"]))
+        frame, place = prepared[amplifier.name], amplifier.position.slices
+        pixels = frame.pixels.read()
+        image[place], variance[place] = pixels, frame.frame_noise**2
+        if origin.exposure.image != "bias" and preparation.on(detector).removes_pedestal(amplifier):
+            variance[place] += photon_variance(np.maximum(pixels, 0.0))
+        mask[place] = combining.frame_mask(frame, pixels)
     if bad is not None:
         mask[bad] |= np.uint8(1 << MASK_PLANES["BAD"])
     rows = [prepared[amplifier.name] for amplifier in detector.amplifiers]
@@ -99,7 +107,7 @@ def product_of(
         detector_name=detector.name,
         setup=origin.exposure.setup,
         unit=UNIT,
-        planes={"image": image, "mask": mask},
+        planes={"image": image, "mask": mask, "variance": variance},
         tables={"amplifiers": table, "origin": {"json": Column((records.to_text(origin),))}},
         provenance=provenance,
         preparation=str(preparation.on(detector)),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import latcal
 from astropy.time import Time
 from attrs import evolve, frozen
-from latcal.engine.kernel import Kernel
 from latcal.formats import records
 from latcal.formats.products import digest
 from latcal.plugin import AmplifierFrame, BuildError, Detector, Instrument, Product, ProductRef, Provenance
@@ -25,7 +25,17 @@ from latcal_butler.orders import orders_of
 from latcal_butler.tasks.configuration import options_of
 from latcal_butler.tasks.prepared import Origin, frames_of, origin_of
 
+if TYPE_CHECKING:
+    from latcal import Kernel
+    from latcal.plugin.registry import Registry
+
 Needed = Mapping[str, tuple[ProductRef, Product]]
+
+
+@functools.cache
+def installed() -> Registry:
+    """Give what is installed, which is read once in a process: a registry never changes, and every quantum needs it."""
+    return latcal.load_plugins()
 
 
 def provenance_of(task: Task, config: Any, run: str) -> Provenance:
@@ -50,8 +60,7 @@ def provenance_of(task: Task, config: Any, run: str) -> Provenance:
 
 def versions() -> dict[str, str]:
     """Give the versions of the distributions that latcal's declarations come from."""
-    registry = latcal.load_plugins()
-    return dict(registry.versions)
+    return dict(installed().versions)
 
 
 def instrument_of(facts: Mapping[str, Any]) -> Instrument:
@@ -82,7 +91,7 @@ def detector_number(context: QuantumContext) -> int:
 
 def kernel_of(config: Any, instrument: Instrument, options: Mapping[str, Any]) -> Kernel:
     """Give the calibration type of a task with options; those that say no and that the type does not have are left out."""
-    registry = latcal.load_plugins()
+    registry = installed()
     known = {one.name for one in _fields(registry.get("calibration", config.calibration).options)}
     wanted = {name: value for name, value in options.items() if name in known or value is not False}
     return latcal.kernel(config.calibration, instrument, registry, wanted)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import latcal
-from latcal.engine.kernel import Kernel
 from latcal.formats import records
 from latcal.formats.columns import measurements_ecsv
 from latcal.formats.journal import verdict_json
 from latcal.plugin import Detector, Exposure, Measurement, Measurements, Product, ProductRef
+from lsst.daf.butler import DatasetRef
 from lsst.pex.config import Field
 from lsst.pipe.base import (
     InputQuantizedConnection,
@@ -31,6 +31,7 @@ from latcal_butler.tasks.quanta import (
     Needed,
     detector_number,
     detector_of,
+    installed,
     instrument_of,
     kernel_of,
     load_frames,
@@ -38,7 +39,10 @@ from latcal_butler.tasks.quanta import (
     provenance_of,
     scratch,
 )
-from latcal_butler.verification import Statistics, statistics
+from latcal_butler.verification import Statistics, statistics, together
+
+if TYPE_CHECKING:
+    from latcal import Kernel
 
 
 class MeasureConnections(ChoosingConnections, dimensions=DETECTOR):
@@ -69,7 +73,7 @@ class MeasureConnections(ChoosingConnections, dimensions=DETECTOR):
 
     def __init__(self, *, config: Any = None) -> None:
         super().__init__(config=config)
-        declared = latcal.load_plugins().get("calibration", config.calibration)
+        declared = installed().get("calibration", config.calibration)
         wanted = {config.calibration, *needs_of(config)}
         for name in NEEDED:
             if name not in wanted and name != "defects":
@@ -130,7 +134,7 @@ class MeasureTask(PipelineTask):
             exposures = [one.exposure for one in loaded.origins]
             if kernel.named.declaration.groups_apart:
                 exposures = [one for one in exposures if one.id in {m.exposure for m in found}]
-            stats = _statistics(kernel, exposures, [detector], found, _verified(needs, own, detector))
+            stats = statistics_of(kernel, exposures, [detector], found, _verified(needs, own, detector))
             for ref in outputRefs.stats:
                 record = stats.exposures.get((ref.dataId["exposure"], detector.name))
                 if record is not None:
@@ -164,13 +168,14 @@ def _verified(needs: Needed, own: set[str], detector: Detector) -> dict[str, Pro
     return dict((detector.name, needs[name][1]) for name in own if name in needs)  # noqa: C402 - of one, or of none
 
 
-def _statistics(
+def statistics_of(
     kernel: Kernel,
     exposures: list[Exposure],
     detectors: list[Detector],
     found: Iterable[Measurement],
     products: dict[str, Product],
 ) -> Statistics:
+    """Judge what was measured by the default rules; parameters are those of `latcal.Kernel.summarise`."""
     whole: Measurements = kernel.summarise(exposures, detectors, found, products)
     return statistics(kernel.named.declaration.name, verdict_json(kernel.judge(whole)), measurements_ecsv(whole))
 
@@ -224,7 +229,7 @@ class RunConnections(ChoosingConnections, dimensions=("instrument",)):
         name="verifyBiasMeasurements", storageClass=RECORD, dimensions=DETECTOR, multiple=True, doc="What was measured."
     )
     geometry = geometry()
-    product = calibration("bias", minimum=0)
+    product = calibration("bias")
     merged = Output(name="verifyBiasStats", storageClass=DICT, dimensions=("instrument",), doc="Of all exposures.")
 
     def __init__(self, *, config: Any = None) -> None:
@@ -239,7 +244,7 @@ class FilterRunConnections(RunConnections, dimensions=("instrument",)):
     measured = Input(
         name="verifyFlatMeasurements", storageClass=RECORD, dimensions=FILTER, multiple=True, doc="What was measured."
     )
-    product = calibration("flat", FILTER, minimum=0)
+    product = calibration("flat", FILTER)
 
 
 class RunConfig(BuildFields, PipelineTaskConfig, pipelineConnections=RunConnections):
@@ -273,26 +278,39 @@ class RunTask(PipelineTask):
         """Read, judge, write."""
         instrument = instrument_of(butlerQC.get(inputRefs.geometry))
         kernel = kernel_of(self.config, instrument, options_of(self.config))
+        refs = sorted(inputRefs.measured, key=_filter_and_detector)
+        judged = [
+            self._judged(butlerQC, kernel, list(members), [ref for ref in getattr(inputRefs, "product", ()) if _filter(ref) == name])
+            for name, members in groupby(refs, key=_filter)
+        ]
+        butlerQC.put(together(judged), outputRefs.merged)
+
+    @staticmethod
+    def _judged(context: QuantumContext, kernel: Kernel, measured: list[DatasetRef], products: list[DatasetRef]) -> dict[Any, Any]:
+        """Judge what was measured with one product: of a flat the exposures of one filter."""
         exposures: dict[int, Exposure] = {}
         found: list[Measurement] = []
-        refs = sorted(inputRefs.measured, key=lambda ref: ref.dataId["detector"])
-        for ref in refs:
-            record = butlerQC.get(ref)
+        for ref in measured:
+            record = context.get(ref)
             known = (records.from_plain(one, Exposure) for one in record["exposures"])
             exposures |= {one.id: one for one in known}
             found += [records.from_plain(one, Measurement) for one in record["measurements"]]
-        detectors = [detector_of(instrument, int(number)) for number in dict.fromkeys(ref.dataId["detector"] for ref in refs)]
-        products = {
-            detector_of(instrument, int(ref.dataId["detector"])).name: butlerQC.get(ref)
-            for ref in getattr(inputRefs, "product", ())
-        }
+        detectors = [detector_of(kernel.instrument, int(ref.dataId["detector"])) for ref in measured]
+        verified = {detector_of(kernel.instrument, int(ref.dataId["detector"])).name: context.get(ref) for ref in products}
         in_order = [exposures[number] for number in sorted(exposures)]
-        stats = _statistics(kernel, in_order, detectors, found, products)
-        butlerQC.put(stats.run, outputRefs.merged)
+        return statistics_of(kernel, in_order, detectors, found, verified).run
+
+
+def _filter(ref: DatasetRef) -> str:
+    return str(ref.dataId.get("physical_filter", ""))
+
+
+def _filter_and_detector(ref: DatasetRef) -> tuple[str, int]:
+    return _filter(ref), int(ref.dataId["detector"])
 
 
 class FilterRunTask(RunTask):
-    """Judge all flats together."""
+    """Judge the flats of each filter together."""
 
     ConfigClass = FilterRunConfig
     _DefaultName = "verifyFlat"
