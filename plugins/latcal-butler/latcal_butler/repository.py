@@ -19,6 +19,25 @@ from latcal_butler.options import ButlerOptions
 
 if TYPE_CHECKING:  # the Butler is imported when a repository is opened
     from lsst.daf.butler import Butler, DatasetRef, DatasetType
+    from lsst.resources import ResourcePath
+
+
+def _rolled_back(opener: Callable[..., Butler], place: ResourcePath, *, writeable: bool) -> Butler:
+    """Open a repository, also where a writer was killed in the middle of a commit: SQLite then wants to be opened to write.
+
+    References
+    ----------
+    https://sqlite.org/rescode.html#readonly_rollback
+    """
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        return opener(place, writeable=writeable)
+    except OperationalError as error:
+        if writeable or getattr(error.orig, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
+            raise
+    opener(place, writeable=True).close()  # which undoes what was begun
+    return opener(place, writeable=writeable)
 
 
 def _make(repo: str, config: Path | None) -> None:
@@ -108,7 +127,7 @@ class Repository:
         if self.options.create and not place.exists():  # which the Butler finds out after it has read all its defaults
             return None
         try:
-            return Butler.from_config(place, writeable=writeable)
+            return _rolled_back(Butler.from_config, place, writeable=writeable)
         except FileNotFoundError as error:
             if self.options.create:
                 return None

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,6 +202,27 @@ def test_a_registry_that_is_damaged_is_told(store: ButlerStore) -> None:
     Path(store.options.repo, "gen3.sqlite3").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(StoreError, match="repo: its registry"):
         list(store.list())
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+registry = sqlite3.connect(sys.argv[1], isolation_level=None)
+registry.execute("pragma cache_size = 5")
+registry.execute("begin immediate")
+registry.execute("create table much (text)")
+registry.executemany("insert into much values (?)", [("x" * 500,)] * 2000)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_writer_that_is_killed_in_the_middle_of_a_commit_keeps_nobody_from_reading(store: ButlerStore) -> None:
+    store.certify([store.put(samples.product(), "run-1")], "calib", NIGHT)
+    store.repository.close()
+    registry = Path(store.options.repo, "gen3.sqlite3")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(registry)], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert registry.with_name("gen3.sqlite3-journal").exists()  # what it began is to be undone, by who can write
+    assert len(list(store.list())) == 1
 
 
 # -- other processes -------------------------------------------------------------------------------------------
