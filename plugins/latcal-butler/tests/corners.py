@@ -81,7 +81,7 @@ def get(repo: Path, kind: str, collection: str, **data_id: Any) -> Product:
     return found
 
 
-def checksums(product: Product) -> Mapping[str, str]:
+def checksums(product: Product) -> dict[str, str]:
     """Give the SHA-256 of every plane, of its type and shape too, and of every table."""
     found = {}
     for name, plane in product.planes.items():

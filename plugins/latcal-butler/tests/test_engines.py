@@ -82,8 +82,11 @@ def test_every_pair_has_the_gain_of_the_native_engine(
 ) -> None:
     for number, first in enumerate(night.exposures["flats"][::2]):
         native = checksums(night.built("cpPtcExtract", exposure=first))
-        assert checksums(executed.built("cpPtcExtract", exposure=executed.exposures["flats"][2 * number])) == native
         assert checksums(get(night.repo, "cpPtcExtract", submitted["ptc"], exposure=first)) == native
+        theirs = checksums(executed.built("cpPtcExtract", exposure=executed.exposures["flats"][2 * number]))
+        native.pop("table failures", None)  # it names the bias, whose id is another in another repository
+        theirs.pop("table failures", None)
+        assert theirs == native
     with Butler.from_config(night.repo, collections=[submitted["ptc"]]) as butler:
         assert set(butler.get("ptc", instrument="corner", detector=0).gain) == {"C10", "C00"}
 
