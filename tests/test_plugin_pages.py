@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -59,6 +60,9 @@ def test_a_page_followed_word_for_word_gives_what_it_tells(page: Path, here: Pat
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.skipif(
+    not os.environ.get("LATCAL_EVERY_TEST"), reason="two minutes of a processor: by hand, with LATCAL_EVERY_TEST=1"
+)
 @pytest.mark.parametrize("names", [("stores.md",), tuple(name for name in pages.KINDS if name != "stores.md")], ids=len)
 def test_the_tests_of_the_pages_pass_and_skip_what_the_pages_tell(names: tuple[str, ...], here: Path) -> None:
     """Plugins of several pages are installed side by side: what starts up once for all is quicker."""
