@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import latcal
 import pytest
 from attrs import evolve
-from corners import WAIVED, recipe, run
+from corners import WAIVED, only_biases, recipe, run
 from latcal.plugin import BuildError, NotReady, Plan, Status
 from latcal.testing import samples
 from lsst.daf.butler import Butler, DatasetType
@@ -31,10 +31,6 @@ from latcal_butler.processes import Processes
 def planned(text: str) -> Plan:
     registry = latcal.load_plugins()
     return latcal.plan(latcal.read(text, "corner_night.yaml", registry), registry)
-
-
-def only_biases(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith(("  darks:", "  flats:")))
 
 
 def executor(**options: object) -> str:
