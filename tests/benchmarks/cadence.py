@@ -18,16 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from attrs import evolve
-from camera_lane import Plugin, Stopwatch, StopwatchOptions
+from camera_lane import Plugin, Stopwatch, StopwatchOptions, made
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
 from latcal.builtin.stores.folder import FolderOptions, FolderStore
 from latcal.engine.planning import find_instrument
 from latcal.model.events import Judged, RunEnded
-from latcal.testing import samples
-from latcal.testing.sensors import request
 
 HEAD = """\
 latcal: 1
@@ -80,11 +76,8 @@ def main() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     instrument = find_instrument(options.instrument, latcal.load_plugins(), "", None)
     with tempfile.TemporaryDirectory() as folder:
-        world = evolve(samples.world(Path(folder)), instrument=instrument)
-        detectors = tuple(one.id for one in instrument.detectors)
         # as many as a set has: a bias of a few frames given again and again would not be one of independent noise
-        with SimulatedCamera(SimulatedOptions(seed=7, settling="0 electron"), world) as made:
-            frames = [list(made.take(request(index, detectors=detectors))) for index in range(options.exposures)]
+        world, frames = made(folder, instrument, options.exposures)
         alone = stored(folder, world, [taken[0] for taken in frames[:3]])
         found = {kind: [] for kind in STAGES}
         for number in range(options.runs):

@@ -108,6 +108,14 @@ def recipe(instrument, exposures, root, executor):
     )
 
 
+def made(folder, instrument, count):
+    """Give a world, and the frames of so many exposures of a simulated camera in it."""
+    world = evolve(samples.world(Path(folder)), instrument=instrument)
+    detectors = tuple(one.id for one in instrument.detectors)
+    with SimulatedCamera(SimulatedOptions(seed=7, settling="0 electron"), world) as camera:
+        return world, [list(camera.take(request(index, detectors=detectors))) for index in range(count)]
+
+
 def bare(camera, count):
     with camera:
         for index in range(count):
@@ -137,10 +145,7 @@ def main() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     instrument = find_instrument(options.instrument, latcal.load_plugins(), "", None)
     with tempfile.TemporaryDirectory() as folder:
-        world = evolve(samples.world(Path(folder)), instrument=instrument)
-        detectors = tuple(one.id for one in instrument.detectors)
-        with SimulatedCamera(SimulatedOptions(seed=7, settling="0 electron"), world) as made:
-            frames = [list(made.take(request(index, detectors=detectors))) for index in range(MADE)]
+        _, frames = made(folder, instrument, MADE)
 
         def camera():
             return Stopwatch(StopwatchOptions(options.exposure), instrument.detectors, frames)
