@@ -26,4 +26,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def address(cluster: LocalCluster) -> str:
+    """Give where the scheduler is, when both workers are there: tests end some, and they are started again."""
+    cluster.wait_for_workers(2, timeout=120)
     return str(cluster.scheduler_address)

@@ -33,9 +33,13 @@ def die(_: Any) -> None:
 
 
 def linger(path: str) -> None:
-    """Begin, take some seconds, and note that it was finished."""
+    """Begin, wait until it may end, which is for a file "end" beside, and note that it was finished."""
     Path(path).touch()
-    time.sleep(2)
+    end = Path(path).with_name("end")
+    for _ in range(2400):
+        if end.exists():
+            break
+        time.sleep(0.05)
     Path(f"{path}-finished").touch()
 
 

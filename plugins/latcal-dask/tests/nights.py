@@ -11,6 +11,8 @@ from latcal.plugin.registry import Registry
 
 HERE = Path(__file__).parent
 NIGHT = (HERE / "night.yaml").read_text(encoding="utf-8")
+PATIENCE = "120 s"
+"""For what takes a second where nothing else runs."""
 BIASES = (
     "sequences={biases: {image: bias, exposures: 6 x 0 s, discard: 1}}",
     "stages=[{make: bias, frames: [biases], rules: {noise: abs(noise - frame_noise) <= 9 * frame_noise}}]",
@@ -34,5 +36,5 @@ def run(plan: Plan, registry: Registry, hear: Callable[[Event], None] = lambda _
     return fold(heard())
 
 
-def on(cluster: str, *, use: str = "dask", connect: str = "20 s") -> str:
+def on(cluster: str, *, use: str = "dask", connect: str = PATIENCE) -> str:
     return f"executor={{use: {use}, scheduler: {cluster}, connect: {connect}}}"

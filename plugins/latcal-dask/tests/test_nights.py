@@ -71,6 +71,6 @@ def test_every_plane_and_number_is_that_of_the_serial_executor(
         assert one.kind != "gain" or np.isfinite(one.tables["amplifiers"]["gain"].values).all()
         for name, plane in one.planes.items():
             np.testing.assert_array_equal(plane, other.planes[name], strict=True)
+    cluster.wait_for_workers(2, timeout=120)
     with Client(cluster) as client:
-        client.wait_for_workers(2, timeout=30)
         assert set(map(tuple, client.run(workplaces).values())) == {()}

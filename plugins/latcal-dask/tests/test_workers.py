@@ -16,14 +16,14 @@ from distributed.comm.tcp import TCP
 from latcal.plugin import BuildError, Event, StepEnded, StepStarted, Take, Task
 from latcal.plugin.registry import Registry
 from latcal.testing import samples
-from nights import BIASES, on, planned, run
+from nights import BIASES, PATIENCE, on, planned, run
 
 from latcal_dask.executors import AmplifierExecutor
 from latcal_dask.options import DaskOptions
 from latcal_dask.tasks import Pending, Tasks
 
 
-def opened(address: str, folder: Path, connect: str = "20 s") -> AmplifierExecutor:
+def opened(address: str, folder: Path, connect: str = PATIENCE) -> AmplifierExecutor:
     world = evolve(samples.world(folder), stop=threading.Event())
     return AmplifierExecutor(DaskOptions(scheduler=address, connect=connect), world)
 
@@ -59,14 +59,20 @@ def test_a_run_that_is_to_end_waits_for_no_task_and_what_is_under_way_has_ended_
 ) -> None:
     executor = opened(address, tmp_path)
     paths = [str(tmp_path / name) for name in ("one", "two", "three", "four")]
+
+    def interrupt() -> None:
+        while not any(Path(path).exists() for path in paths):
+            time.sleep(0.05)
+        executor.world.stop.set()
+
     with executor:
-        threading.Timer(0.5, executor.world.stop.set).start()
-        began = time.monotonic()
+        threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(BuildError, match="interrupted"):
             list(Tasks(executor.workers, Task(linger, "mine")).over(paths))
-        assert time.monotonic() - began < 1.5  # a task takes 2 s
+        assert not list(tmp_path.glob("*-finished"))
+        threading.Timer(0.5, (tmp_path / "end").touch).start()
     begun = [path for path in paths if Path(path).exists()]
-    assert len(begun) <= 2
+    assert 1 <= len(begun) <= 2
     assert all(Path(f"{path}-finished").exists() for path in begun)
 
 
@@ -77,7 +83,7 @@ def test_workers_that_join_later_are_given_work_too(tmp_path: Path) -> None:
         tasks = Tasks(executor.workers, Task(abs, "mine"))
         assert tasks.ahead == 8
         cluster.scale(4)
-        executor.workers.client.wait_for_workers(4, timeout=20)
+        executor.workers.client.wait_for_workers(4, timeout=120)
         tasks.see_to(Pending(executor.workers.client.submit(abs, 1), "one"))
         assert tasks.ahead == 16
 
