@@ -96,16 +96,37 @@ def test_nothing_is_postponed_in_the_code() -> None:
     assert [path for path in product if words.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_planning_opens_no_fits_file_and_fits_no_function() -> None:
+UNPLANNED = (
+    *("scipy", "astropy.io.fits", "rich", "latcal.model.events", "latcal.numerics.combine", "latcal.numerics.transfer"),
+    *("latcal.formats.raw", "latcal.builtin.cameras.simulation.camera", "latcal.builtin.stores.folder.store"),
+)
+"""What a plan does without: who only plans does not wait for it."""
+
+
+def test_planning_imports_nothing_that_takes_builds_or_tells() -> None:
     program = (
         "import sys, latcal\n"
         "registry = latcal.load_plugins()\n"
         f"text = open({str(ROOT / 'recipes' / 'quickstart.yaml')!r}).read()\n"
         "latcal.plan(latcal.read(text, 'quickstart.yaml', registry), registry)\n"
-        "print([name for name in ('scipy', 'astropy.io.fits', 'rich') if name in sys.modules])\n"
+        f"print([name for name in {UNPLANNED} if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_public_name_of_a_lazy_package_has_one_home() -> None:
+    from latcal import numerics, plugin
+
+    assert set(plugin._HOME_OF) == set(plugin.__all__)
+    assert sum(map(len, plugin._HOMES.values())) == len(plugin.__all__)
+    assert all(getattr(plugin, name) is not None for name in plugin.__all__)
+    assert numerics.__all__ == sorted(path.stem for path in (ROOT / "latcal" / "numerics").glob("[!_]*.py"))
+    assert all(getattr(numerics, name).__name__ == f"latcal.numerics.{name}" for name in numerics.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'bais'"):
+        _ = numerics.bais
+    with pytest.raises(AttributeError, match="has no attribute 'Bias'"):
+        _ = plugin.Bias
 
 
 def test_importing_latcal_imports_nothing_heavy() -> None:

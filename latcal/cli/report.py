@@ -28,7 +28,7 @@ def command(ctx: click.Context, run: str, reporter: str, store: str, without: tu
 
     The exit code is that of the run.
     """
-    from latcal.builtin.reporters.console import lines
+    from latcal.builtin.reporters.transcript import lines
     from latcal.engine.opening import tell_again
     from latcal.model.report import fold
     from latcal.plugin.judged import JOURNAL

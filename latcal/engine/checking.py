@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from latcal.engine import levels
+from latcal.engine import level_times
 from latcal.errors import Problem
 from latcal.model.exposures import Ladder, Rung
 from latcal.model.frames import Setup
 from latcal.model.geometry import Instrument
 from latcal.model.recipe import Recipe, Sequence, Stage
 from latcal.model.steps import Build, Certify, FromCollections, FromStep, Plan, PlannedStage, Verify, sources
-from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
+from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.plugin.carrying import packed
 from latcal.plugin.contracts import Promised
 from latcal.plugin.declarations import CalibrationType
@@ -91,7 +91,7 @@ def _sequence(
                 what = f"{time:g} s is not a time that the camera can expose"
                 yield _at(recipe, *path, what=what, hint=f"write {camera.shortest_s:g} s to {camera.longest_s:g} s")
     yield from _levels(recipe, sequence, instrument, camera)
-    if sequence.exposures.levels and not levels.zero_image(camera) and levels.needs_zero(recipe, registry, instrument, sequence):
+    if sequence.exposures.levels and not level_times.zero_image(camera) and level_times.needs_zero(recipe, registry, instrument, sequence):
         what = f"levels are counted from an exposure without light where there is no overscan, and {recipe.camera.use!r} takes none"
         yield _at(recipe, *path, what=what, hint="write times, or the overscans in the instrument file")
 

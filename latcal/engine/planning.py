@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, field, mutable
 
-from latcal.engine import budget, checking, levels
+from latcal.engine import budget, checking, level_times
 from latcal.engine.estimate import estimate
 from latcal.errors import PluginError, Problem, RecipeError, Where
 from latcal.model import rules as rule_language
@@ -29,7 +29,7 @@ from latcal.model.steps import (
     Take,
     Verify,
 )
-from latcal.numerics.exposure import MOST_PROBES
+from latcal.numerics.allowed import MOST_PROBES
 from latcal.plugin.declarations import CalibrationType, Named
 from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
@@ -152,7 +152,7 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
     wanted = list(sequence.exposures)
     discarded = list(sequence.discarded or [wanted[0]] * sequence.discard)
     by_level = any(group.level for group in (*discarded, *wanted))
-    zeros = int(by_level and levels.needs_zero(draft.recipe, draft.registry, draft.instrument, sequence))
+    zeros = int(by_level and level_times.needs_zero(draft.recipe, draft.registry, draft.instrument, sequence))
     probes = zeros + MOST_PROBES if by_level else 0
     groups = [*[Group(1)] * probes, *discarded, *wanted]
     total = len(groups)
@@ -163,7 +163,7 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
             index=draft.exposures,
             position=position,
             of=total,
-            image=levels.zero_image(draft.camera) if position <= zeros else sequence.image,
+            image=level_times.zero_image(draft.camera) if position <= zeros else sequence.image,
             time_s=group.time_s,
             level=group.level,
             setup=setup,
@@ -175,7 +175,7 @@ def _take_sequence(draft: _Draft, sequence: Sequence, detectors: tuple[int, ...]
             pause_s=0.0 if position == 1 else sequence.pause_s,
         )
         first = position == zeros + 1
-        yield levels.planned_take(take, sequence, draft.instrument, draft.camera, first=first) if by_level else take
+        yield level_times.planned_take(take, sequence, draft.instrument, draft.camera, first=first) if by_level else take
 
 
 def _setup(draft: _Draft, sequence: Sequence) -> Setup:

@@ -16,7 +16,7 @@ from latcal.formats.tree import Path, Tree, dotted
 from latcal.model.crosstalk import Coefficients, coefficient_faults
 from latcal.model.geometry import Amplifier, Box, Detector, Instrument, Preparation
 from latcal.model.options import option
-from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
+from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 
 
 @frozen
@@ -138,6 +138,7 @@ def _detectors(tree: Tree, written: InstrumentFile, problems: list[Problem]) -> 
     """Make the detectors; those that are alike share their amplifiers, and tell a fault of them once."""
     found: list[Detector] = []
     layouts = {name: layout(tree, name, sensor, problems) for name, sensor in written.sensors.items()}
+    nominal = {name: _nominal(sensor) for name, sensor in written.sensors.items()}
     made: dict[Any, tuple[Amplifier, ...]] = {}
     for index, one in enumerate(written.detectors):
         if one.sensor not in layouts:
@@ -153,27 +154,29 @@ def _detectors(tree: Tree, written: InstrumentFile, problems: list[Problem]) -> 
             wrong = _crosstalk_problems(tree, index, one, amplifiers) if amplifiers else []
             problems += wrong
             if amplifiers and not wrong:
-                found.append(_detector(one, sensor, amplifiers))
+                found.append(_detector(one, nominal[one.sensor], amplifiers))
         except ValueError as error:
             problems.append(located(tree, ("detectors", index), str(error), f"mend it, or the sensor {one.sensor!r}"))
             made[one.likeness] = ()
     return found
 
 
-def _detector(one: SensorUse, sensor: Sensor, amplifiers: tuple[Amplifier, ...]) -> Detector:
+def _nominal(sensor: Sensor) -> dict[str, Any]:
+    """Give what detectors of a sensor have in common, by the names of a detector's fields."""
     turnoff = sensor.least_turnoff
+    return {
+        "vendor": sensor.vendor,
+        "pixel_um": float(sensor.pixel.to_value("um")),
+        "brighter_fatter": float(sensor.brighter_fatter.to_value("1 / electron")),
+        "brighter_fatter_error": float(sensor.brighter_fatter_error.to_value("1 / electron")),
+        "brighter_fatter_window": sensor.window,
+        "least_turnoff": None if turnoff is None else float(turnoff.to_value("electron")),
+    }
+
+
+def _detector(one: SensorUse, nominal: Mapping[str, Any], amplifiers: tuple[Amplifier, ...]) -> Detector:
     return Detector(
-        id=one.id,
-        name=one.name,
-        amplifiers=amplifiers,
-        serial=one.serial,
-        vendor=sensor.vendor,
-        pixel_um=float(sensor.pixel.to_value("um")),
-        brighter_fatter=float(sensor.brighter_fatter.to_value("1 / electron")),
-        crosstalk=one.crosstalk,
-        brighter_fatter_error=float(sensor.brighter_fatter_error.to_value("1 / electron")),
-        brighter_fatter_window=sensor.window,
-        least_turnoff=None if turnoff is None else float(turnoff.to_value("electron")),
+        id=one.id, name=one.name, amplifiers=amplifiers, serial=one.serial, crosstalk=one.crosstalk, **nominal
     )
 
 

@@ -9,8 +9,9 @@ from attrs import field, frozen
 
 from latcal.errors import BuildError
 from latcal.numerics import bad_columns
+from latcal.numerics.allowed import LEAST_CLIP
 from latcal.numerics.arrays import Mask, Pixels
-from latcal.numerics.defects import LEAST_CLIP, bright, dim, pooled_sigma, silent, unlit, vampires
+from latcal.numerics.defects import bright, dim, pooled_sigma, silent, unlit, vampires
 from latcal.numerics.footprints import along_rows
 from latcal.numerics.growth import grown
 from latcal.numerics.illumination import response

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import numpy as np
 
+from latcal.numerics.allowed import LEAST_CLIP
 from latcal.numerics.arrays import Mask, Pixels
 from latcal.numerics.footprints import disc
 from latcal.numerics.statistics import ENOUGH, clipped, quartile_sigma
-
-LEAST_CLIP: Final = 6.0
-"""Pixels beyond 4.8 sigma of Gaussian noise are over 100 on a sensor of 16 million, beyond 6 none."""
 
 
 def bright(image: Pixels, threshold: float, sigma: float | Pixels = 0.0, *, clip: float = LEAST_CLIP) -> Mask:

@@ -13,9 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from latcal.errors import BuildError
-
-MOST_PROBES: Final = 4
-"""Two that measure, and two that may be too faint or too bright; latcal's choice: from 1 s that is 4 decades of light."""
+from latcal.numerics.allowed import MOST_PROBES
 
 LEAST_RATIO: Final = 2.0
 """Two probes must differ by this factor in time; latcal's choice: rate and delay then part well."""
@@ -123,7 +121,8 @@ def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
 
     A second one is aimed, as if there were no delay, at the wanted level that is farther from the first; where that is too
     near to the first, at twice its time, else at half of it. None shows more than half of the ceiling, even if the shutter
-    opens late by `LATE_S`.
+    opens late by `LATE_S`, or by half of the first one's time where that is shorter: of light that came in through a shutter
+    which was open for less than that, nobody can tell how bright it is.
 
     Parameters
     ----------

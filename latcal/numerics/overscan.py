@@ -17,8 +17,9 @@ import numpy as np
 from attrs import evolve, frozen
 
 from latcal.errors import BuildError
+from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.numerics.arrays import Pixels, Wide
-from latcal.numerics.overscan_models import PARALLEL, PARALLEL_MODELS, SERIAL, SERIAL_MODELS
+from latcal.numerics.overscan_models import PARALLEL, SERIAL
 from latcal.numerics.samples import QUANTISATION, Samples, narrow
 from latcal.numerics.statistics import AT_ONCE
 

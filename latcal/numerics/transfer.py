@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final
 
 import numpy as np
 from attrs import evolve
@@ -13,53 +13,17 @@ from latcal.errors import BuildError
 from latcal.numerics import transfer_curve
 from latcal.numerics.arrays import Mask, Wide
 from latcal.numerics.covariance_fit import fit_full
+from latcal.numerics.curve_models import Model, pairs_needed
 from latcal.numerics.ladder import Ladder
 from latcal.numerics.transfer_curve import Transfer
 from latcal.numerics.transfer_fits import fit_exponential, fit_polynomial
-from latcal.numerics.turnoff import FEWEST, find_turnoff
+from latcal.numerics.turnoff import find_turnoff
 from latcal.numerics.weighted_fits import Fitted
 
-__all__ = ["Model", "Transfer", "fit_transfer", "pairs_needed"]
+__all__ = ["Transfer", "fit_transfer"]
 
 TRIES: Final = 20
 """Draws of a bootstrap for each fit that is wanted, of which those with too few different pairs are drawn again."""
-
-Model: TypeAlias = Literal["POLYNOMIAL", "EXPAPPROXIMATION", "FULLCOVARIANCE", "FULLCOVARIANCE_NO_B"]
-"""What is fitted, by the names of the Rubin pipelines."""
-
-
-def pairs_needed(model: Model, *, order: int = 2, lags: int = 10) -> int:
-    """Give the pairs of flats, of different levels, that a model needs.
-
-    Parameters
-    ----------
-    model : Model
-    order : int
-        Of a POLYNOMIAL.
-    lags : int
-        In one direction, of a full model.
-
-    Returns
-    -------
-    int
-        One more than the parameters of the variance, and for a full model no fewer than lags, as the Rubin pipelines ask.
-
-    Raises
-    ------
-    BuildError
-        If there is no such model, order or number of lags.
-    """
-    if model not in get_args(Model):
-        raise BuildError(f"{model!r} is not a model of the photon transfer curve (write one of {', '.join(get_args(Model))})")
-    if model == "POLYNOMIAL":
-        if order < 2:
-            raise BuildError(f"a polynomial of order {order} has no brighter-fatter term (write 2 or more)")
-        return order + 2
-    if model == "EXPAPPROXIMATION":
-        return FEWEST
-    if lags < 1:
-        raise BuildError(f"{lags} lags are none to fit {model} to (write 1 or more)")
-    return max(lags, FEWEST + (model == "FULLCOVARIANCE"))
 
 
 def fit_transfer(

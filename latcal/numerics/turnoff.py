@@ -10,12 +10,10 @@ from attrs import frozen
 
 from latcal.errors import BuildError
 from latcal.numerics.arrays import Mask, Wide
+from latcal.numerics.curve_models import FEWEST
 from latcal.numerics.ladder import Ladder
 from latcal.numerics.transfer_fits import follow_exponential
 from latcal.numerics.transfer_models import exponential
-
-FEWEST: Final = 4
-"""Pairs that three parameters need, one of them to judge them by."""
 
 ROUNDS: Final = 30
 """Rounds after which a choice of pairs that has not settled is the smallest that was seen; it takes three or four."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
+from latcal import numerics
 from latcal.errors import BuildError
 from latcal.model.frames import AmplifierFrame
 from latcal.model.geometry import Preparation
 from latcal.model.options import option
 from latcal.model.products import MASK_PLANES, AmplifierProduct
 from latcal.model.recipe import Sequence as Exposed
-from latcal.numerics import correct, statistics
-from latcal.numerics.arrays import Mask, Pixels, Read, Wide
-from latcal.numerics.stacks import Combined
 from latcal.plugin.inputs import AmplifierInputs, Part
+
+if TYPE_CHECKING:
+    from latcal.numerics.arrays import Mask, Pixels, Read, Wide
+    from latcal.numerics.stacks import Combined
 
 Facts = Mapping[str, tuple[float, str]]
 WHOLE = slice(None)
@@ -43,7 +45,7 @@ def reader(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
     """Give what reads a frame; where a defect map is needed, its pixels have no value."""
     if "defects" not in inputs.needs:
         return frame.reader  # type: ignore[no-any-return]
-    return correct.masked(frame.reader, inputs.need("defects").mask.read, _BAD)
+    return numerics.correct.masked(frame.reader, inputs.need("defects").mask.read, _BAD)
 
 
 def saturated_part(inputs: AmplifierInputs, signal: Pixels) -> float:
@@ -65,7 +67,7 @@ def saturated_part(inputs: AmplifierInputs, signal: Pixels) -> float:
 
 def in_adu(inputs: AmplifierInputs, frame: AmplifierFrame) -> Pixels:
     """Give a frame minus the bias in the counts that it was read in, (ny, nx) [adu]; NaN at defects, as `reader`."""
-    signal = correct.subtract(reader(inputs, frame), inputs.need("bias").reader)(WHOLE)
+    signal = numerics.correct.subtract(reader(inputs, frame), inputs.need("bias").reader)(WHOLE)
     return signal / np.float32(inputs.amplifier.gain)
 
 
@@ -155,7 +157,7 @@ def part(
 def image_part(pixels: Pixels, unit: str) -> Part:
     """Make a part of one image: its plane, NO_DATA where it has no value, and its level."""
     mask = _no_data(pixels)
-    return Part({"image": pixels, "mask": mask}, {"level": (statistics.level(pixels), unit)})
+    return Part({"image": pixels, "mask": mask}, {"level": (numerics.statistics.level(pixels), unit)})
 
 
 def residual_part(inputs: AmplifierInputs, pixels: Pixels, variance: Wide | float) -> Part:
@@ -177,7 +179,7 @@ def residual_part(inputs: AmplifierInputs, pixels: Pixels, variance: Wide | floa
     (frame,) = inputs.frames
     mask = _no_data(pixels) | frame_mask(frame, frame.reader(WHOLE)) | _defective(inputs)
     spread = np.where(np.isfinite(pixels), variance, np.nan).astype(np.float32)
-    return Part({"image": pixels, "mask": mask, "variance": spread}, {"level": (statistics.level(pixels), "electron")})
+    return Part({"image": pixels, "mask": mask, "variance": spread}, {"level": (numerics.statistics.level(pixels), "electron")})
 
 
 def frame_mask(frame: AmplifierFrame, pixels: Pixels) -> NDArray[np.uint8]:
@@ -231,7 +233,7 @@ def light_weights(frames: Sequence[AmplifierFrame], lights: Sequence[float]) -> 
 def nothing(shape: tuple[int, int]) -> Combined:
     """Give what comes of no frames that count: an image without any value."""
     empty = np.full(shape, np.nan, dtype=np.float32)
-    return Combined(empty, empty.copy(), np.zeros(shape, dtype=np.uint16), 0, 1.0, math.nan, None)
+    return numerics.stacks.Combined(empty, empty.copy(), np.zeros(shape, dtype=np.uint16), 0, 1.0, math.nan, None)
 
 
 def above(combined: Combined, least: float) -> Combined:
@@ -322,9 +324,9 @@ def defect_facts(inputs: AmplifierInputs) -> Facts:
 
 
 def _facts(combined: Combined, unit: str) -> Facts:
-    sample = math.nan if combined.quality is None else math.sqrt(statistics.level(combined.quality))
+    sample = math.nan if combined.quality is None else math.sqrt(numerics.statistics.level(combined.quality))
     return {
-        "level": (statistics.level(combined.image), unit),
+        "level": (numerics.statistics.level(combined.image), unit),
         "model_sigma": (combined.model_sigma, unit),
         "sample_sigma": (sample, unit),
         "clip_efficiency": (combined.clip_efficiency, ""),

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from latcal.errors import Problem
-from latcal.model.events import Event
-from latcal.model.steps import Plan, Take
 from latcal.plugin.declarations import (
     CalibrationType,
     CameraType,
@@ -24,7 +21,12 @@ from latcal.plugin.declarations import (
     ReporterType,
     StoreType,
 )
-from latcal.plugin.protocols import Camera, Store
+
+if TYPE_CHECKING:
+    from latcal.errors import Problem
+    from latcal.model.events import Event
+    from latcal.model.steps import Plan, Take
+    from latcal.plugin.protocols import Camera, Store
 
 hookspec = pluggy.HookspecMarker("latcal")
 hookimpl = pluggy.HookimplMarker("latcal")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from latcal.model.metrics import Measurement, Metric, Scope
 from latcal.model.rules import Rule
-from latcal.numerics.residuals import Residual
 from latcal.plugin.inputs import AmplifierInputs
+
+if TYPE_CHECKING:
+    from latcal.numerics.residuals import Residual
 
 
 def at_amplifier(inputs: AmplifierInputs, values: Mapping[str, float]) -> Iterator[Measurement]:

@@ -6,6 +6,7 @@ import difflib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -22,6 +23,17 @@ from latcal.plugin.promises import anything, article
 from latcal.plugin.validation import hook_faults, refuse
 
 NUMERICAL = ("astropy", "numpy")
+_FUNCTIONS = (FunctionType, MethodType, staticmethod, classmethod)
+
+
+class PluginManager(pluggy.PluginManager):
+    """Looks for hooks in a module among its functions only: the other names, most of them, are looked up much slower."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """Give the options of a hook; None for what is none."""
+        if isinstance(plugin, ModuleType) and not isinstance(vars(plugin).get(name), _FUNCTIONS):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 @frozen
@@ -189,7 +201,7 @@ def load_plugins(*, without: Iterable[str] = (), extra: Iterable[object] = ()) -
     PluginError
         If a plugin does not import, does not validate, or declares a name that another one has.
     """
-    manager = pluggy.PluginManager(GROUP)
+    manager = PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     wanted, left_out = find_plugins(frozenset((without,) if isinstance(without, str) else without))
     imported = ((source, import_plugin(source, point)) for source, point in wanted)

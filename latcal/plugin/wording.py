@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from latcal.model.events import Kept
 from latcal.model.metrics import Scope
 from latcal.model.verdicts import Finding, Tally, Verdict
 from latcal.model.wording import with_error, worded, worded_unit
+
+if TYPE_CHECKING:
+    from latcal.model.events import Kept
 
 __all__ = [
     "counted",

@@ -21,7 +21,8 @@ from pathlib import Path
 from camera_lane import Plugin, Stopwatch, StopwatchOptions, made
 
 import latcal
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.engine.planning import find_instrument
 from latcal.model.events import Judged, RunEnded
 

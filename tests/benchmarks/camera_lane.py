@@ -23,7 +23,8 @@ from astropy.time import Time
 from attrs import evolve, frozen
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.engine.planning import find_instrument
 from latcal.plugin import CameraDescription, CameraType, Exposure, hookimpl, option
 from latcal.testing import samples

@@ -15,8 +15,11 @@ from attrs import evolve, frozen
 from scipy import ndimage
 
 from latcal.builtin import instruments
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, Truth, describe, truth
+from latcal.builtin.cameras.simulated import describe
 from latcal.builtin.cameras.simulation.blemishes import BadColumn
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.cameras.simulation.truth import Truth, truth
 from latcal.plugin import CameraType, Detector, Instrument, InstrumentType, World, hookimpl
 
 EDGE = 9

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.engine.electrons import to_electrons
 from latcal.engine.opening import open_store
 from latcal.engine.planning import plan

@@ -18,7 +18,8 @@ from attrs import frozen
 from click.testing import CliRunner
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedOptions, truth
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.cli import main
 from latcal.errors import RecipeError
 from latcal.formats.columns import ecsv_table, table_ecsv

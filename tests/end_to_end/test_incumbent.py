@@ -17,7 +17,9 @@ import pytest
 from corner import EVERY, on_the_corner
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
+from latcal.builtin.cameras.simulated import describe
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.stores.memory import MemoryStore
 from latcal.engine.opening import open_store
 from latcal.engine.planning import plan

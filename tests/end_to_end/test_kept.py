@@ -13,7 +13,9 @@ from attrs import field, frozen
 from click.testing import CliRunner
 from corner import CORNER, on_the_corner
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
+from latcal.builtin.cameras.simulated import describe
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.cli import main
 from latcal.engine.planning import plan

@@ -12,7 +12,9 @@ from astropy.time import Time
 from attrs import evolve, frozen
 from corner import on_the_corner
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
+from latcal.builtin.cameras.simulated import describe
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.engine.planning import plan
 from latcal.engine.reading import read
 from latcal.engine.running import events, run

@@ -11,7 +11,9 @@ import pytest
 from attrs import evolve
 from corner import on_the_corner
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
+from latcal.builtin.cameras.simulated import describe
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.errors import NotReady, RecipeError
 from latcal.model.events import (
     Built,

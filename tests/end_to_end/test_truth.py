@@ -16,7 +16,8 @@ from attrs import field, frozen
 from corner import on_the_corner
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedOptions, Truth, truth
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.cameras.simulation.truth import Truth, truth
 from latcal.model.geometry import Amplifier, Instrument, Preparation
 from latcal.model.products import Product
 from latcal.model.report import RunReport

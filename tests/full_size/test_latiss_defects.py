@@ -15,7 +15,7 @@ import pytest
 from end_to_end import blemished
 
 import latcal
-from latcal.builtin.cameras.simulated import truth
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.numerics.reasons import COLUMNS
 
 LATISS = """\

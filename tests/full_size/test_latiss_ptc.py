@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import latcal
-from latcal.builtin.cameras.simulated import SimulatedOptions, truth
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.plugin import Product
 from latcal.plugin.registry import Registry
 

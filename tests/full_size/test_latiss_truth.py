@@ -19,7 +19,7 @@ from astropy.table import Table
 from end_to_end import test_truth as bench
 
 import latcal
-from latcal.builtin.cameras.simulated import truth
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.numerics import budget
 from latcal.plugin.registry import Registry
 

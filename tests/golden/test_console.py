@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from golden import nights
 
-from latcal.builtin.reporters.console import ConsoleReporter, lines
+from latcal.builtin.reporters.live_console import ConsoleReporter
+from latcal.builtin.reporters.transcript import lines
 from latcal.model.events import Event
 from latcal.model.report import fold
 

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from attrs import evolve, frozen
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.formats import records
 from latcal.formats.products import reference

@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from attrs import evolve, frozen
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
 from latcal.builtin.cameras.simulated import describe as describe_simulated
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.executors.serial import SerialExecutor
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.plugin import (

@@ -12,8 +12,9 @@ from astropy.time import Time
 from attrs import evolve
 
 from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
 from latcal.builtin.cameras.simulation.faults import Fault
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.plugin import Camera, CameraDescription, ExposureRequest, Instrument, World
 from latcal.testing import CameraSuite
 from latcal.testing.cameras import request, small_instrument

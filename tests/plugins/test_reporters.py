@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from latcal.builtin.reporters import jsonl, latiss_text, plots
-from latcal.builtin.reporters.console import ConsoleReporter
+from latcal.builtin.reporters.live_console import ConsoleReporter
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.plugin import StoreError
 from latcal.testing import ReporterSuite, samples

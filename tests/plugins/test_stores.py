@@ -6,7 +6,8 @@ import errno
 import os
 from unittest import mock
 
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.testing import StoreSuite
 from latcal.testing.samples import world

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from latcal.errors import BuildError
 from latcal.model.exposures import Ladder, Level, parse
+from latcal.numerics.allowed import MOST_PROBES
 from latcal.numerics.exposure import (
     LATE_S,
-    MOST_PROBES,
     SAFE_FRACTION,
     Probe,
     Range,
@@ -145,6 +145,8 @@ def test_no_probe_after_one_that_showed_something_is_above_half_of_full_well(
     seen = next(number for number, probe in enumerate(probes) if probe in usable(probes, CEILING))
     # what falls in before the shutter closes is in every probe: below one that is above half there may be none
     assume(delay <= 0.0 or probes[seen].level <= SAFE_FRACTION * CEILING)
+    # and of light that came in for less than half of a probe's time nobody can tell how bright it is
+    assume(-delay <= probes[seen].time_s / 2)
     known = light is not None and delay <= 0.0
     for probe in probes[0 if known else seen + 1 :]:
         assert probe.level <= SAFE_FRACTION * CEILING * (1.0 + 1e-6)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from latcal.numerics import budget, combine, correct, residuals
-from latcal.numerics.arrays import Pixels
+from latcal import numerics
 from latcal.plugin import (
     AmplifierInputs,
     CalibrationType,
@@ -25,6 +24,9 @@ from latcal.plugin import (
     judging,
     option,
 )
+
+if TYPE_CHECKING:
+    from latcal.numerics.arrays import Pixels
 
 
 @frozen
@@ -56,11 +58,11 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
     stack = [combining.reader(inputs, frame) for frame in inputs.frames]
     match inputs.options.estimator:
         case "clipped":
-            combined = combine.clipped_mean(stack, inputs.frame_noise, inputs.shape)
+            combined = numerics.combine.clipped_mean(stack, inputs.frame_noise, inputs.shape)
         case "median":
-            combined = combine.median(stack, inputs.frame_noise, inputs.shape)
+            combined = numerics.combine.median(stack, inputs.frame_noise, inputs.shape)
         case _:
-            combined = combine.mean(stack, inputs.frame_noise, inputs.shape, clip=inputs.options.clip)
+            combined = numerics.combine.mean(stack, inputs.frame_noise, inputs.shape, clip=inputs.options.clip)
     return combining.part(inputs, stack, combined, unit="electron")
 
 
@@ -71,7 +73,7 @@ def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
 
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame minus the bias."""
-    return judging.of_residual(inputs, residuals.residual(_left(inputs), inputs.frames[0].frame_noise))
+    return judging.of_residual(inputs, numerics.residuals.residual(_left(inputs), inputs.frames[0].frame_noise))
 
 
 def residual(inputs: AmplifierInputs) -> Part:
@@ -81,7 +83,7 @@ def residual(inputs: AmplifierInputs) -> Part:
 
 def _left(inputs: AmplifierInputs) -> Pixels:
     (frame,) = inputs.frames
-    return correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE)
+    return numerics.correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE)
 
 
 def expect(outlook: Outlook) -> Iterable[Expectation]:
@@ -92,9 +94,9 @@ def expect(outlook: Outlook) -> Iterable[Expectation]:
         return [Expectation("noise", None, limit, note="the frames of the bias are counted at preflight")]
 
     def excess(count: int) -> float:
-        return budget.bias_excess(count, independent=not outlook.internal)
+        return numerics.budget.bias_excess(count, independent=not outlook.internal)
 
-    enough = budget.frames_needed(excess, limit, frames)
+    enough = numerics.budget.frames_needed(excess, limit, frames)
     return [Expectation("noise", excess(frames), limit, None if enough is None else enough - frames)]
 
 

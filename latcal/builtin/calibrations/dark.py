@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
 
-from latcal.numerics import budget, combine, correct, residuals
-from latcal.numerics.arrays import Pixels
+from latcal import numerics
 from latcal.plugin import (
     AmplifierInputs,
     BuildError,
@@ -30,6 +30,9 @@ from latcal.plugin import (
     judging,
     option,
 )
+
+if TYPE_CHECKING:
+    from latcal.numerics.arrays import Pixels
 
 RATE = "electron / s"
 
@@ -81,9 +84,9 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
                 "(take darks of at least a second)"
             )
     bias = inputs.need("bias").reader
-    stack = [correct.subtract(combining.reader(inputs, frame), bias) for frame in inputs.frames]
+    stack = [numerics.correct.subtract(combining.reader(inputs, frame), bias) for frame in inputs.frames]
     options, times = inputs.options, inputs.dark_times_s
-    combined = combine.rate(stack, times, inputs.frame_noise, inputs.shape, clip=options.clip, grow=options.grow)
+    combined = numerics.combine.rate(stack, times, inputs.frame_noise, inputs.shape, clip=options.clip, grow=options.grow)
     dark = combined.image[np.isfinite(combined.image)]
     facts = {
         "dark_current": (float(np.median(dark)) if dark.size else float("nan"), RATE),
@@ -101,13 +104,13 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame minus the bias and the dark in its time."""
     (frame,) = inputs.frames
     signal = _signal(inputs)
-    return judging.of_residual(inputs, residuals.residual(_left(inputs, signal), frame.frame_noise, signal))
+    return judging.of_residual(inputs, numerics.residuals.residual(_left(inputs, signal), frame.frame_noise, signal))
 
 
 def residual(inputs: AmplifierInputs) -> Part:
     """Give one frame minus the bias and the dark in its time [electron]."""
     signal = _signal(inputs)
-    variance = inputs.frames[0].frame_noise ** 2 + residuals.photon_variance(np.maximum(signal, 0.0))
+    variance = inputs.frames[0].frame_noise ** 2 + numerics.residuals.photon_variance(np.maximum(signal, 0.0))
     return combining.residual_part(inputs, _left(inputs, signal), variance)
 
 
@@ -119,7 +122,7 @@ def _signal(inputs: AmplifierInputs) -> Pixels:
 
 def _left(inputs: AmplifierInputs, signal: Pixels) -> Pixels:
     (frame,) = inputs.frames
-    return correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE) - signal
+    return numerics.correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)(combining.WHOLE) - signal
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
@@ -150,10 +153,10 @@ def _expected(time: float, times: list[float], biases: int, limit: float, case: 
     longest = max(times)
 
     def excess(more: int) -> float:
-        return budget.dark_excess(time, times + [longest] * more, independent=False, bias_frames=biases)
+        return numerics.budget.dark_excess(time, times + [longest] * more, independent=False, bias_frames=biases)
 
     of = f"{longest:g} s" if len(set(times)) > 1 else ""
-    return Expectation("noise", excess(0), limit, budget.frames_needed(excess, limit, 0), case, more_of=of)
+    return Expectation("noise", excess(0), limit, numerics.budget.frames_needed(excess, limit, 0), case, more_of=of)
 
 
 def _bias_weight(times: list[float], noise: list[float]) -> float:

@@ -9,13 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from latcal.builtin.calibrations.blemishes import standing
-from latcal.builtin.calibrations.blemishes.detector_map import assemble
-from latcal.builtin.calibrations.blemishes.finding import find
 from latcal.builtin.calibrations.blemishes.options import DefectsOptions
 from latcal.plugin import (
     AmplifierInputs,
     BuildError,
     CalibrationType,
+    DetectorInputs,
     Light,
     Measurement,
     Measurements,
@@ -64,6 +63,8 @@ def check_light(sequences: tuple[Sequence, ...], _: DefectsOptions, light: Light
 
 def build_amplifier(inputs: AmplifierInputs) -> Part:
     """Find what is bad in one amplifier; and give what the certified map says of it, if growth is asked for."""
+    from latcal.builtin.calibrations.blemishes.finding import find
+
     found, frames = find(inputs)
     planes: dict[str, NDArray[Any]] = {"reason": found}
     if inputs.options.compare:
@@ -72,6 +73,13 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
             raise BuildError(f"{before.ref} has no plane 'reason' to compare with (make it again with latcal)")
         planes["before"] = before.more["reason"].read()
     return Part(planes, {name: (value, "") for name, value in {**frames, "pixels": float(found.size)}.items()})
+
+
+def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
+    """Join what was found in each amplifier, and look at what only a whole detector shows."""
+    from latcal.builtin.calibrations.blemishes import detector_map
+
+    return detector_map.assemble(inputs, parts)
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve, frozen
 
-from latcal.numerics import budget, combine, correct, levels, residuals, statistics
-from latcal.numerics.arrays import Read
+from latcal import numerics
 from latcal.plugin import (
     AmplifierFrame,
     AmplifierInputs,
@@ -37,6 +36,9 @@ from latcal.plugin import (
     judging,
     option,
 )
+
+if TYPE_CHECKING:
+    from latcal.numerics.arrays import Read
 
 NAN = float("nan")
 METRICS = (
@@ -130,7 +132,7 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
     used = evolve(inputs, frames=lit)
     scale = [lights[frame.exposure.id] for frame in lit]
     stack = [_signal(used, frame) for frame in lit]
-    combined = combine.mean(
+    combined = numerics.combine.mean(
         stack,
         used.frame_noise,
         used.shape,
@@ -141,16 +143,16 @@ def build_amplifier(inputs: AmplifierInputs) -> Part:
     )
     rates = [light / time for light, time in zip(scale, used.times_s, strict=True) if time > 0.0]
     facts = {
-        "level": (statistics.level(combined.image), ""),
+        "level": (numerics.statistics.level(combined.image), ""),
         "level_rate": _rate(float(np.median(rates)) if rates else NAN),
     }
-    return combining.part(used, stack, combining.above(combined, residuals.DARKEST), unit="", facts=facts)
+    return combining.part(used, stack, combining.above(combined, numerics.residuals.DARKEST), unit="", facts=facts)
 
 
 def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
     """Put the amplifiers together; in a flat, which has no unit, the mean of their levels is 1."""
     unit = combining.unit_of(parts)
-    mean = float(levels.mean_of_finite(np.array([one.facts["level"][0] for one in parts]), 0))
+    mean = float(numerics.levels.mean_of_finite(np.array([one.facts["level"][0] for one in parts]), 0))
     if unit or not math.isfinite(mean):
         return assemble_image(inputs, parts, unit=unit)
     return assemble_image(inputs, tuple(_normalised(one, mean) for one in parts), unit=unit)
@@ -160,7 +162,7 @@ def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame, bias and dark subtracted, divided by the flat."""
     (frame,) = inputs.frames
     flat = inputs.need("flat").reader(combining.WHOLE)
-    left = residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, _brighter_fatter(inputs))
+    left = numerics.residuals.flattened(_signal(inputs, frame)(combining.WHOLE), flat, frame.frame_noise, _brighter_fatter(inputs))
     return judging.at_amplifier(
         inputs,
         {
@@ -185,11 +187,11 @@ def residual(inputs: AmplifierInputs) -> Part:
     (frame,) = inputs.frames
     signal = _signal(inputs, frame)
     light = np.maximum(signal(combining.WHOLE), 0.0)
-    variance = frame.frame_noise**2 + residuals.photon_variance(light, _brighter_fatter(inputs))
+    variance = frame.frame_noise**2 + numerics.residuals.photon_variance(light, _brighter_fatter(inputs))
     flat = inputs.need("flat").reader
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = variance / np.square(flat(combining.WHOLE))
-    return combining.residual_part(inputs, correct.divide(signal, flat)(combining.WHOLE), spread)
+    return combining.residual_part(inputs, numerics.correct.divide(signal, flat)(combining.WHOLE), spread)
 
 
 def summarise(measurements: Measurements, products: Mapping[str, Product]) -> Iterator[Measurement]:
@@ -200,19 +202,19 @@ def summarise(measurements: Measurements, products: Mapping[str, Product]) -> It
     means = measurements.values.get("mean")
     if means is None:
         return
-    found = levels.mean_of_finite(means, 2)
+    found = numerics.levels.mean_of_finite(means, 2)
     references = np.array([_reference(products.get(detector)) for detector in measurements.detectors])
-    ratios = levels.ratios(found, np.array(measurements.times_s), references)
+    ratios = numerics.levels.ratios(found, np.array(measurements.times_s), references)
     for d, detector in enumerate(measurements.detectors):
         for e, exposure in enumerate(measurements.exposures):
             yield Measurement("level", float(found[e, d]), exposure, detector)
-            yield Measurement("amplifier_scatter", levels.relative_scatter(means[e, d]), exposure, detector)
-    together = levels.mean_of_finite(ratios, 1)
-    drift = levels.drift(together, np.array(measurements.times_s))  # of the set: all of its exposures are in it
+            yield Measurement("amplifier_scatter", numerics.levels.relative_scatter(means[e, d]), exposure, detector)
+    together = numerics.levels.mean_of_finite(ratios, 1)
+    drift = numerics.levels.drift(together, np.array(measurements.times_s))  # of the set: all of its exposures are in it
     for exposure, row, ratio in zip(measurements.exposures, ratios, together, strict=True):
         yield Measurement("level_ratio", float(ratio), exposure)
         yield Measurement("lamp_drift", drift, exposure)
-        yield Measurement("scatter", levels.scatter(row), exposure)
+        yield Measurement("scatter", numerics.levels.scatter(row), exposure)
 
 
 def expect(outlook: Outlook) -> Iterable[Expectation]:
@@ -232,17 +234,17 @@ def expect(outlook: Outlook) -> Iterable[Expectation]:
 
 def _expected(worth: float, limit: float, internal: bool, case: str) -> Expectation:
     excess = math.sqrt(max(1.0 + (-1.0 if internal else 1.0) / worth, 0.0)) - 1.0
-    enough = budget.frames_needed(lambda n: budget.flat_excess(n, independent=not internal), limit, 1)
+    enough = numerics.budget.frames_needed(lambda n: numerics.budget.flat_excess(n, independent=not internal), limit, 1)
     more = None if enough is None else max(enough - math.floor(worth), 0)
     return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case, more_of=case)
 
 
 def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:
     """Subtract the bias, and the dark in the frame's dark time."""
-    signal = correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)
+    signal = numerics.correct.subtract(combining.reader(inputs, frame), inputs.need("bias").reader)
     if "dark" not in inputs.needs:
         return signal
-    return correct.subtract_scaled(signal, inputs.need("dark").reader, frame.exposure.dark_time_s)
+    return numerics.correct.subtract_scaled(signal, inputs.need("dark").reader, frame.exposure.dark_time_s)
 
 
 def _normalised(one: Part, mean: float) -> Part:
@@ -263,7 +265,7 @@ def _reference(product: Product | None) -> float:
     """Give the level per second that a product says, the mean over its amplifiers [electron / s]; NaN if none."""
     column = product.tables.get("amplifiers", {}).get("level_rate") if product is not None else None
     rates = np.array([float(rate) for rate in column.values]) if column is not None else np.full(1, NAN)
-    return float(levels.mean_of_finite(rates, 0))
+    return float(numerics.levels.mean_of_finite(rates, 0))
 
 
 @hookimpl

@@ -68,7 +68,7 @@ def check_light(sequences: tuple[Sequence, ...], options: PtcOptions, light: Lig
 
 
 def _too_few(count: int, options: PtcOptions, words: str) -> Iterator[tuple[str, str]]:
-    from latcal.numerics.transfer import pairs_needed
+    from latcal.numerics.curve_models import pairs_needed
 
     needed = pairs_needed(options.model, order=options.order, lags=options.lags)
     if count < needed:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from attrs import define, field, frozen
 
-from latcal.formats.journal import to_json
-from latcal.plugin import Event, ReporterType, StoreError, World, hookimpl, option
+from latcal.plugin import ReporterType, StoreError, World, hookimpl, option
+
+if TYPE_CHECKING:  # planning tells nothing
+    from latcal.plugin import Event
 
 
 @frozen
@@ -43,6 +45,8 @@ class JsonlReporter:
         StoreError
             If the file cannot be written.
         """
+        from latcal.formats.journal import to_json
+
         try:
             if self._file is None:
                 self._file = self.path.open("w", encoding="utf-8")

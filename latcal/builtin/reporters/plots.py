@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from attrs import frozen
 
 from latcal.plugin import (
-    Built,
     Detector,
-    Event,
     NotReady,
     Plan,
     Problem,
@@ -23,6 +21,9 @@ from latcal.plugin import (
     hookimpl,
     option,
 )
+
+if TYPE_CHECKING:  # planning tells nothing
+    from latcal.plugin import Event
 
 _NAME = "plots"
 _MISSING = "matplotlib, which draws the plots, is not installed"
@@ -67,6 +68,8 @@ class PlotsReporter:
         StoreError
             If a product cannot be read back, or its plot cannot be written.
         """
+        from latcal.plugin import Built
+
         if isinstance(event, Built):
             for ref in event.refs:
                 self._draw(ref)

@@ -12,8 +12,6 @@ import numpy as np
 from astropy.time import Time
 from attrs import evolve, field, frozen
 
-from latcal.formats.products import reference
-from latcal.formats.raw import checksum, read_raw
 from latcal.plugin import (
     Certification,
     Exposure,
@@ -110,6 +108,8 @@ class MemoryStore:
 
     def put(self, product: Product, run: str) -> ProductRef:
         """Keep a copy of a product."""
+        from latcal.formats.products import reference
+
         ref = reference(product, run)
         planes = {}
         for name, plane in product.planes.items():
@@ -251,6 +251,8 @@ def _key(one: Certification) -> tuple[str, int, str]:
 def _checksum(frame: Frame) -> str:
     """Give the SHA-256 of the file, which must be one that can be read, or of the pixels of a frame that is none."""
     if frame.path is not None:
+        from latcal.formats.raw import checksum, read_raw
+
         try:
             read_raw(frame.path, frame.detector)
         except StoreError as error:

@@ -18,7 +18,8 @@ from pathlib import Path
 import latcal
 import numpy as np
 from attrs import evolve
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.plugin import Amplifier, Frame, Product, Store, ValidityRange, World, instant
 from latcal.testing import samples
 

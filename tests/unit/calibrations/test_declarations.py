@@ -14,7 +14,7 @@ from latcal.formats.structure import structure
 from latcal.model.exposures import parse
 from latcal.model.geometry import Preparation
 from latcal.model.recipe import Sequence
-from latcal.numerics.overscan import PARALLEL_MODELS, SERIAL_MODELS
+from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.plugin import CalibrationType, Outlook
 
 TYPES: dict[str, CalibrationType] = {

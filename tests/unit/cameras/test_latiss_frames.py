@@ -12,7 +12,8 @@ from attrs import evolve
 from latcal.builtin.cameras.replay import ReplayCamera, ReplayOptions
 from latcal.builtin.cameras.replaying.facts import detector_of, facts
 from latcal.builtin.cameras.replaying.mapping import Word, read_mapping
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.instruments import latcal_instruments
 from latcal.formats.raw import headers, write_raw
 from latcal.plugin import Exposure, Frame, Setup, World, exposure_id

@@ -10,10 +10,13 @@ from astropy.io import fits
 from astropy.time import Time
 from attrs import evolve
 
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe, latcal_cameras, truth
+from latcal.builtin.cameras.simulated import describe, latcal_cameras
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
 from latcal.builtin.cameras.simulation.channels import mirrored
 from latcal.builtin.cameras.simulation.charge import NORMAL_ABOVE, even, fluctuation
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.cameras.simulation.tracks import CHARGE, THICKNESS_UM, rays
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.errors import CameraError, RecipeError
 from latcal.formats.located import compose
 from latcal.formats.raw import write_raw

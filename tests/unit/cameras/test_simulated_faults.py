@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latcal.builtin.cameras.simulated import SimulatedOptions
 from latcal.builtin.cameras.simulation.faults import Fault, idle, settled, struck
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.errors import RecipeError
 from latcal.formats.located import compose
 from latcal.formats.structure import structure

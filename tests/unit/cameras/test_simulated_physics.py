@@ -8,13 +8,14 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latcal.builtin.cameras.simulated import SimulatedOptions, truth
 from latcal.builtin.cameras.simulation.blemishes import JUMP_HIGHEST, JUMP_LOWEST
 from latcal.builtin.cameras.simulation.brighter_fatter import kernel, redistribute
 from latcal.builtin.cameras.simulation.channels import mirrored
 from latcal.builtin.cameras.simulation.charge import Shot, collected
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.cameras.simulation.readout import SETTLING_FALL, cross, read
 from latcal.builtin.cameras.simulation.sensor import lamplight
+from latcal.builtin.cameras.simulation.truth import truth
 from latcal.builtin.cameras.simulation.wells import spill
 from latcal.plugin import Instrument
 from latcal.testing.cameras import small_instrument

@@ -9,7 +9,8 @@ import pytest
 from attrs import evolve
 from click.testing import CliRunner, Result
 
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.cli import main
 from latcal.formats.columns import ecsv_table
 from latcal.plugin import Column, ProductRef, ValidityRange, instant

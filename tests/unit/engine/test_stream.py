@@ -243,7 +243,7 @@ def test_worker_processes_do_not_run_the_program_again(given: str, tmp_path: Pat
 
 ABANDONED = """
 import asyncio, latcal
-from latcal.builtin.cameras.simulated import SimulatedCamera
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
 
 def closed(camera, *error, leave=SimulatedCamera.__exit__):
     print("closed", flush=True)

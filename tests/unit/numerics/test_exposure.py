@@ -6,7 +6,8 @@ import pytest
 from attrs import evolve
 
 from latcal.errors import BuildError
-from latcal.numerics.exposure import MOST_PROBES, Probe, Range, first_probe, next_probe, solve, usable
+from latcal.numerics.allowed import MOST_PROBES
+from latcal.numerics.exposure import Probe, Range, first_probe, next_probe, solve, usable
 
 LIMITS = {"ceiling": 130_000.0, "shortest": 0.1, "longest": 60.0}
 SATURATED = math.inf

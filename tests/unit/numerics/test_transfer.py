@@ -11,8 +11,9 @@ from latcal.builtin.cameras.simulation.brighter_fatter import redistribute
 from latcal.errors import BuildError
 from latcal.numerics.covariance import pair_covariances
 from latcal.numerics.covariance_fit import Compressed
+from latcal.numerics.curve_models import pairs_needed
 from latcal.numerics.ladder import Ladder
-from latcal.numerics.transfer import fit_transfer, pairs_needed
+from latcal.numerics.transfer import fit_transfer
 from latcal.numerics.transfer_fits import fit_exponential
 from latcal.numerics.transfer_models import FullCovariance, convolved, exponential, exponential_slopes
 

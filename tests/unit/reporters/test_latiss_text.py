@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latcal.builtin.reporters import latiss_text
 from latcal.builtin.reporters.latiss_page import Names, page
-from latcal.builtin.reporters.latiss_text import LatissTextReporter
+from latcal.builtin.reporters.latiss_stages import LatissTextReporter
 from latcal.errors import StoreError
 
 RUN = "20221104T120000-0a1b2c3d"

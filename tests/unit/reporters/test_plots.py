@@ -12,7 +12,8 @@ from attrs import evolve
 from click.testing import CliRunner
 
 from latcal.builtin.reporters.plots import PlotsOptions, latcal_reporters, open_plots
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.cli import main
 from latcal.plugin import Built, Certified, Noted, NotReady, RecipeError, RunEnded, StoreError, World

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from golden import nights
 
-from latcal.builtin.reporters import console, jsonl
-from latcal.builtin.reporters.console import ConsoleReporter
+from latcal.builtin.reporters import console, jsonl, transcript
+from latcal.builtin.reporters.live_console import ConsoleReporter
 from latcal.builtin.reporters.progress import Progress
 from latcal.errors import StoreError
 from latcal.formats.journal import from_json
@@ -137,6 +137,6 @@ def test_time_left_follows_the_pace_that_was_seen() -> None:
 
 
 def test_a_run_that_never_ended_says_so() -> None:
-    texts = [line.text for line in console.lines(fold(nights.three_biases()[:8]))]
+    texts = [line.text for line in transcript.lines(fold(nights.three_biases()[:8]))]
     assert texts[-1] == "it did not come to its end: exit 130, after 0 s"
     assert "bias did not come to its end" in texts

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from latcal.builtin.stores.folder import FolderOptions, FolderStore
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.builtin.stores.folder.store import FolderStore
 from latcal.errors import StoreError
 from latcal.formats.raw import checksum, write_raw
 from latcal.model.frames import Setup

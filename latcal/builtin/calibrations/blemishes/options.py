@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from latcal.numerics.defect_maps import Cuts
-from latcal.numerics.defects import LEAST_CLIP
+from latcal import numerics
+from latcal.numerics.allowed import LEAST_CLIP
 from latcal.plugin import combining, option
+
+if TYPE_CHECKING:
+    from latcal.numerics.defect_maps import Cuts
 
 
 def _part(_: Any, attribute: Any, value: float) -> None:
@@ -108,7 +111,7 @@ class DefectsOptions:
     @property
     def cuts(self) -> Cuts:
         """What makes pixels and columns bad."""
-        return Cuts(
+        return numerics.defect_maps.Cuts(
             hot=float(self.hot.to_value("electron/s")),
             cold=self.cold,
             bias=float(self.bias.to_value("electron")),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import evolve
 
-from latcal.builtin.calibrations.blemishes.series import without_map
-from latcal.numerics import correct, cosmic_rays, illumination, tracks
-from latcal.numerics.arrays import Mask, Pixels
-from latcal.numerics.statistics import clipped
+from latcal import numerics
 from latcal.plugin import AmplifierInputs, Measurement, Metric, combining, judging
+
+if TYPE_CHECKING:
+    from latcal.numerics.arrays import Mask, Pixels
 
 WITHOUT_LIGHT = "a flat without light"
 NOTHING_LEFT = "every pixel is masked"
@@ -58,11 +59,11 @@ def _untested(inputs: AmplifierInputs, why: str) -> Iterator[Measurement]:
 
 def _values(inputs: AmplifierInputs, bad: Mask) -> dict[str, float]:
     pixels, cut, charge = _view(inputs)
-    sigma = clipped(pixels).sigma
+    sigma = numerics.statistics.clipped(pixels).sigma
     masked, spared = np.where(bad, np.float32(np.nan), pixels), math.nan
     if sigma > 0.0:
-        rays = tracks.grown_tracks(cosmic_rays.find(masked, sigma, grow=0))  # a defect is none
-        masked, pixels = cosmic_rays.clean(masked, rays), cosmic_rays.clean(pixels, rays)
+        rays = numerics.tracks.grown_tracks(numerics.cosmic_rays.find(masked, sigma, grow=0))  # a defect is none
+        masked, pixels = numerics.cosmic_rays.clean(masked, rays), numerics.cosmic_rays.clean(pixels, rays)
         clip = inputs.options.sigma
         spared = max(cut / sigma, clip) + clip * math.sqrt(1.0 + charge / sigma**2)
     unmasked = {UNMASKED + name: value for name, value in _standing(pixels, sigma).items()}
@@ -71,10 +72,12 @@ def _values(inputs: AmplifierInputs, bad: Mask) -> dict[str, float]:
 
 def _view(inputs: AmplifierInputs) -> tuple[Pixels, float, float]:
     """Give a frame to look at [electron] or [1], where the cuts are in it, and the charge that a pixel there has."""
+    from latcal.builtin.calibrations.blemishes.series import without_map
+
     (frame,), cuts = inputs.frames, inputs.options.cuts
-    pixels = correct.subtract(frame.reader, without_map(inputs))(combining.WHOLE)
+    pixels = numerics.correct.subtract(frame.reader, without_map(inputs))(combining.WHOLE)
     if frame.exposure.image == "flat":
-        return illumination.response(pixels), 1.0 - cuts.cold, 0.0
+        return numerics.illumination.response(pixels), 1.0 - cuts.cold, 0.0
     charge = cuts.hot * frame.exposure.dark_time_s
     return pixels, charge, charge
 
@@ -88,7 +91,7 @@ def _standing(pixels: Pixels, sigma: float) -> dict[str, float]:
     values = pixels[np.isfinite(pixels)].astype(np.float64)
     if values.size < 2 or not sigma > 0.0:
         return dict.fromkeys(NAMES, math.nan)
-    pulls = (values - clipped(pixels).mean) / sigma
+    pulls = (values - numerics.statistics.clipped(pixels).mean) / sigma
     limit = math.sqrt(2.0 * math.log(max(values.size, 8) / math.sqrt(2.0 * math.pi)))
     found = (float(np.count_nonzero(np.abs(pulls) > limit)), float(pulls.std()), float(pulls.min()), float(pulls.max()))
     return dict(zip(NAMES, found, strict=True))

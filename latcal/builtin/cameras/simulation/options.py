@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
@@ -12,6 +13,13 @@ from latcal.plugin import option
 
 if TYPE_CHECKING:
     from astropy.units import Quantity
+
+
+IMAGES = MappingProxyType({"bias": False, "dark": False, "flat": True})
+"""Image types that it takes, and whether the lamp is on."""
+
+LONGEST_S = 3600.0
+"""Longest exposure [s]; our choice."""
 
 
 def _not_negative(_: Any, attribute: Any, value: Any) -> None:

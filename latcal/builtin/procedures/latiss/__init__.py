@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
-from latcal.builtin.procedures.latiss.expansion import expand
 from latcal.builtin.procedures.latiss.options import LatissOptions, LsstCamOptions, LsstComCamOptions
-from latcal.builtin.procedures.latiss.settling import settle
-from latcal.builtin.procedures.latiss.sites import LATISS, LSSTCAM, LSSTCOMCAM
-from latcal.plugin import ProcedureType, hookimpl
+from latcal.builtin.procedures.latiss.sites import LATISS, LSSTCAM, LSSTCOMCAM, Site
+from latcal.plugin import Expansion, ProcedureType, Surroundings, hookimpl
+
+if TYPE_CHECKING:  # recipes that name no procedure do without what expands one
+    from latcal.builtin.procedures.latiss.settling import Settled
+
+
+def settle(site: Site, options: LatissOptions, around: Surroundings) -> Settled:
+    """Settle what the keys leave open; see `latcal.builtin.procedures.latiss.settling`."""
+    from latcal.builtin.procedures.latiss.settling import settle as settled
+
+    return settled(site, options, around)
+
+
+def expand(settled: Settled) -> Expansion:
+    """Write the recipe that the keys stand for; see `latcal.builtin.procedures.latiss.expansion`."""
+    from latcal.builtin.procedures.latiss.expansion import expand as expanded
+
+    return expanded(settled)
 
 
 @hookimpl

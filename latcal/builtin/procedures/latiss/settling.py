@@ -152,7 +152,7 @@ def _pairs(doing: applying.Doing, flats: Frames, curve_options: Mapping[str, Any
 
 def _fewest_levels(curve_options: Mapping[str, Any]) -> int:
     """Give how many levels the model of a curve takes: of the options, or of what they are by default."""
-    from latcal.numerics.transfer import pairs_needed
+    from latcal.numerics.curve_models import pairs_needed
 
     order, lags = curve_options.get("order", 2), curve_options.get("lags", 10)
     # an order or a number of lags that is none is refused by the calibration type, in its own words

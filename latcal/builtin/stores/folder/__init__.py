@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from latcal.builtin.stores.folder.foreign import foreign
-from latcal.builtin.stores.folder.store import FolderOptions, FolderStore
-from latcal.plugin import Plan, Problem, StoreType, hookimpl
+from latcal.builtin.stores.folder.options import FolderOptions
+from latcal.plugin import Plan, Problem, StoreType, World, hookimpl
 
-__all__ = ["FolderOptions", "FolderStore", "latcal_check_plan", "latcal_stores"]
+if TYPE_CHECKING:  # planning does without what reads and writes
+    from latcal.builtin.stores.folder.store import FolderStore
+
+
+def open_folder(options: FolderOptions, world: World) -> FolderStore:
+    """Give the store; nothing is looked at before it is entered."""
+    from latcal.builtin.stores.folder.store import FolderStore
+
+    return FolderStore(options, world)
 
 
 @hookimpl
@@ -18,7 +27,7 @@ def latcal_stores() -> Iterator[StoreType]:
         name="folder",
         summary="FITS, ECSV and JSON files in a folder, indexed by SQLite",
         options=FolderOptions,
-        open=FolderStore,
+        open=open_folder,
     )
 
 

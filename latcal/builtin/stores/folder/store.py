@@ -17,6 +17,7 @@ from latcal.builtin.stores.folder import certificates, exposures, runs
 from latcal.builtin.stores.folder.files import Draft, slug, told
 from latcal.builtin.stores.folder.foreign import INDEX, foreign
 from latcal.builtin.stores.folder.index import Index
+from latcal.builtin.stores.folder.options import FolderOptions
 from latcal.formats import records
 from latcal.formats.keywords import OWN
 from latcal.formats.products import digest, read_product, reference, write_product
@@ -33,7 +34,6 @@ from latcal.plugin import (
     ValidityRange,
     World,
     day_and_number,
-    option,
     stamp,
 )
 from latcal.plugin.lookup import (
@@ -53,22 +53,8 @@ from latcal.plugin.lookup import (
 if TYPE_CHECKING:  # sqlite3 is imported when an index is opened
     import sqlite3
 
-    from astropy.units import Quantity
-
 LARGE_FRAME = 1_000_000
 """Pixels from which raw frames are compressed; latcal's choice: astropy takes 5 ms for each compressed extension."""
-
-
-@frozen
-class FolderOptions:
-    """Where the store is, and how it writes."""
-
-    root: Path = option(help="The folder; made when something is first written. Relative to the working directory.")
-    compress: bool | None = option(
-        None,
-        help="Compress raw frames without loss; left out, those of one megapixel or more, where it saves more than it costs.",
-    )
-    lock_timeout: Quantity = option("30 s", help="How long to wait for another process that writes.", unit="s")
 
 
 def _root(store: FolderStore) -> Path:
