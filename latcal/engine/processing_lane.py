@@ -219,13 +219,11 @@ class ProcessingLane:
         self.ledger.emit(Certified(step.id, refs, certificate.into, str(certificate.valid)))
 
     def _release(self, step: Verify) -> None:
-        """Remove prepared frames that no later step reads."""
-        later = {
-            (take, self.ledger.planned(other).preparation)
-            for other in self.ledger.plan.steps
-            if isinstance(other, Build | Verify) and other.id > step.id
-            for take in other.takes
-        }
+        """Remove prepared frames that no later step reads; after the last they go with the folder, and nobody waits for that."""
+        others = [other for other in self.ledger.plan.steps if isinstance(other, Build | Verify) and other.id > step.id]
+        if not others:
+            return
+        later = {(take, self.ledger.planned(other).preparation) for other in others for take in other.takes}
         preparation = self.ledger.planned(step).preparation
         with self.ledger.changing():
             gone = [key for key in self.ledger.prepared if key[0] in step.takes and key[2] == preparation]
