@@ -213,17 +213,17 @@ def carried(plan: Plan, registry: Registry) -> None:
         if isinstance(step, Build | Verify):
             stage = plan.stages[step.stage].stage
             named = registry.named("calibration", step.kind)
-            for name in _mapped(step, stage, measures=named.declaration.measure is not None):
+            for name in _mapped(step, stage, named.declaration):
                 packed(Task(Promised.of(named, name), named.source), [stage.options])
 
 
-def _mapped(step: Build | Verify, stage: Stage, *, measures: bool) -> tuple[str, ...]:
+def _mapped(step: Build | Verify, stage: Stage, kind: CalibrationType) -> tuple[str, ...]:
     """Give the functions of a calibration type that workers are told to call in a step."""
     if isinstance(step, Build):
         return ("build_amplifier",)
     residuals = ("residual",) if "residuals" in stage.keep else ()
-    measure = ("measure",) if measures else ()
-    return () if stage.verify.waiver else (*measure, *residuals)
+    measures = tuple(name for name in ("observe", "measure") if getattr(kind, name) is not None)
+    return () if stage.verify.waiver else (*measures, *residuals)
 
 
 def _needs(plan: Plan, registry: Registry, step: Build | Verify) -> Iterator[Problem]:

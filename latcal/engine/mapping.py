@@ -56,6 +56,11 @@ def function_of(named: Named, name: str) -> Callable[[AmplifierInputs], Any]:
     return _Placed(work) if name == "measure" else work
 
 
+def task_of(named: Named, name: str) -> Task:
+    """Give what an executor is told to do: a function of a calibration type, by its name."""
+    return Task(_Known(function_of(named, name)), named.source)
+
+
 def placed(named: Named, function: str, measured: Measurements, found: Iterable[Measurement]) -> Measurements:
     """Add what a function of a calibration type measured, each number in its place.
 
@@ -83,9 +88,8 @@ def mapped(
     PluginError
         If the executor mixes results up, or one of them is not what the function must give.
     """
-    task = Task(_Known(function_of(named, name)), named.source)
     source, what, asked = executor.distribution, "map of the executor", deque[str]()
-    for result in each(source, executor.opened.map, task, _noted(items, asked), what=what):
+    for result in each(source, executor.opened.map, task_of(named, name), _noted(items, asked), what=what):
         if stop.is_set():
             raise BuildError(INTERRUPTED)
         came, value = ask(source, what, one(tuple, "a result of its task"), anything, result)

@@ -15,6 +15,7 @@ from latcal.engine.judging import judge, numbers, report_files, shown, waived
 from latcal.engine.ledger import INTERRUPTED, Ledger, Made
 from latcal.engine.mapping import mapped, placed
 from latcal.engine.ordering import Ordering, does_whole_steps
+from latcal.engine.watching import Seen, Watcher
 from latcal.engine.work import Needs, Work
 from latcal.errors import LatcalError
 from latcal.model.events import (
@@ -59,7 +60,15 @@ class ProcessingLane:
 
     def _process(self, step: Build | Verify | Certify) -> None:
         """Do one step when what it needs has ended, or say why it is skipped."""
-        takes = () if isinstance(step, Certify) else step.takes
+        takes, seen = () if isinstance(step, Certify) else step.takes, dict[tuple[int, str, str], Any]()
+        if not isinstance(step, Certify) and not self.ledger.ended(takes) and not self._skip(step):
+            watcher = Watcher(self.ledger, self.registry, self.work, self.executor)
+            try:
+                watcher.prepare(step)
+                seen.update(watcher.watch(step) if isinstance(step, Verify) else {})
+            except LatcalError as error:
+                self.ledger.fail(step.id, error)
+                return
         came = self.ledger.wait_for(partial(self.ledger.ended, takes))
         reason = self._skip(step) if came else INTERRUPTED
         if reason:
@@ -67,7 +76,7 @@ class ProcessingLane:
             return
         self.ledger.start(step.id)
         try:
-            status, why, code = self._do(step)
+            status, why, code = self._do(step, seen)
         except LatcalError as error:
             self.ledger.fail(step.id, error)
         else:
@@ -87,12 +96,12 @@ class ProcessingLane:
                 return f"{step.kind} {ledger.outcome(step.stage)}"
         return ""
 
-    def _do(self, step: Build | Verify | Certify) -> tuple[Status, str, int]:
+    def _do(self, step: Build | Verify | Certify, seen: Seen) -> tuple[Status, str, int]:
         match step:
             case Build():
                 self._build(step)
             case Verify():
-                verdict = self._verify(step)
+                verdict = self._verify(step, seen)
                 if not verdict.accepted:
                     return Status.REFUSED, refusal(verdict), 1
             case Certify():
@@ -143,7 +152,7 @@ class ProcessingLane:
             self.ledger.made[step.id] = whole
         self.ledger.emit(Built(step.id, whole.every))
 
-    def _verify(self, step: Verify) -> Verdict:
+    def _verify(self, step: Verify, seen: Seen) -> Verdict:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
         takes = self.work.arrived(step)
@@ -159,7 +168,7 @@ class ProcessingLane:
             if self.whole_steps:
                 found = list(Ordering(self.work, self.executor).verify(step))
             else:
-                items = self.work.exposures(step, needs, groups)
+                items = self.work.exposures(step, needs, groups, seen)
                 found = [m for result in self._map("measure", named, items) for m in result]
             measured = placed(named, "measure", measured, found)
         products = self._products(step, needs)
@@ -183,14 +192,14 @@ class ProcessingLane:
 
         Without planes: those of 189 sensors do not fit into memory.
         """
-        read = Ordering(self.work, self.executor).tables if self.whole_steps else self.work.store.get
+        read = Ordering(self.work, self.executor).tables if self.whole_steps else self.work.tables
         detectors = self.work.detectors(self.ledger.planned(step))
         refs = {detector.name: needs[detector.id].get(step.kind) for detector in detectors}
         return {name: evolve(read(found[0]), planes={}) for name, found in refs.items() if found is not None}
 
     def _keep(self, step: Verify, planned: PlannedStage, named: Named, takes: tuple[int, ...], needs: Needs) -> None:
         """Keep the images that were measured, as products of their own, one per exposure and detector."""
-        items = self.work.exposures(step, needs, tuple((take,) for take in takes))
+        items = self.work.exposures(step, needs, tuple((take,) for take in takes), {})
         results: Iterator[Part] = self._map("residual", named, items)
         for take in takes:
             for detector in self.work.detectors(planned):
@@ -210,13 +219,11 @@ class ProcessingLane:
         self.ledger.emit(Certified(step.id, refs, certificate.into, str(certificate.valid)))
 
     def _release(self, step: Verify) -> None:
-        """Remove prepared frames that no later step reads."""
-        later = {
-            (take, self.ledger.planned(other).preparation)
-            for other in self.ledger.plan.steps
-            if isinstance(other, Build | Verify) and other.id > step.id
-            for take in other.takes
-        }
+        """Remove prepared frames that no later step reads; after the last they go with the folder, and nobody waits for that."""
+        others = [other for other in self.ledger.plan.steps if isinstance(other, Build | Verify) and other.id > step.id]
+        if not others:
+            return
+        later = {(take, self.ledger.planned(other).preparation) for other in others for take in other.takes}
         preparation = self.ledger.planned(step).preparation
         with self.ledger.changing():
             gone = [key for key in self.ledger.prepared if key[0] in step.takes and key[2] == preparation]

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from latcal.engine.ledger import Ledger
 from latcal.engine.preparing import spill
@@ -29,11 +29,13 @@ Needs = dict[int, dict[str, tuple[ProductRef, Mapping[str, AmplifierProduct]]]]
 
 @define(eq=False)
 class Work:
-    """Finds what steps work on, in the ledger and in the store."""
+    """Finds what steps work on, in the ledger and in the store; each product is read once."""
 
     ledger: Ledger
     registry: Registry
     store: Store
+    _tables: dict[str, Product] = field(factory=dict, init=False)
+    _parts: dict[tuple[str, int], Mapping[str, AmplifierProduct]] = field(factory=dict, init=False)
 
     def arrived(self, step: Build | Verify) -> tuple[int, ...]:
         """Give the takes that arrived, if they are enough."""
@@ -106,8 +108,19 @@ class Work:
         for detector, by_kind in self.named(step).items():
             needs[detector] = {}
             for kind, (ref, parts) in by_kind.items():
-                needs[detector][kind] = ref, parts or self.spilled(self.store.get(ref), ref, detector)
+                needs[detector][kind] = ref, parts or self._read(ref, detector)
         return needs
+
+    def _read(self, ref: ProductRef, detector: int) -> Mapping[str, AmplifierProduct]:
+        if (ref.id, detector) not in self._parts:
+            self.spilled(self.store.get(ref), ref, detector)
+        return self._parts[ref.id, detector]
+
+    def tables(self, ref: ProductRef) -> Product:
+        """Give a product without its planes, as it was built here or read before, or else as it is in the store."""
+        if ref.id not in self._tables:
+            self._tables[ref.id] = evolve(self.store.get(ref), planes={})
+        return self._tables[ref.id]
 
     def named(self, step: Build | Verify) -> Needs:
         """Give the names of every product that a step uses, by detector and kind; of what was built here, pixels too.
@@ -140,9 +153,11 @@ class Work:
         }
 
     def spilled(self, product: Product, ref: ProductRef, detector: int) -> Mapping[str, AmplifierProduct]:
-        """Give references to a product's pixels, by amplifier."""
+        """Give references to a product's pixels, by amplifier, and keep them."""
         where: Detector = self.ledger.plan.instrument.detector(detector)
-        return spill(product, ref, where, self.ledger.scratch)
+        parts = self._parts[ref.id, detector] = spill(product, ref, where, self.ledger.scratch)
+        self._tables[ref.id] = evolve(product, planes={})
+        return parts
 
     def detectors(self, planned: PlannedStage) -> list[Detector]:
         """Give the detectors of a stage."""
@@ -169,16 +184,24 @@ class Work:
                 yield from amplifier_inputs(detector, frames, parts, options, internal=internal, groups=ids)
 
     def exposures(
-        self, step: Verify, needs: Needs, groups: tuple[tuple[int, ...], ...]
+        self, step: Verify, needs: Needs, groups: tuple[tuple[int, ...], ...], seen: Mapping[tuple[int, str, str], Any]
     ) -> Iterator[AmplifierInputs]:
-        """Give the work of verifying every exposure or group, each judged by the noise pooled over all of them."""
+        """Give the work of verifying every exposure or group, each judged by the noise pooled over all of them.
+
+        Parameters
+        ----------
+        seen : mapping of (int, str, str)
+            What was observed before, by exposure id, detector name and amplifier name.
+        """
         planned = self.ledger.planned(step)
         pooled: dict[int, Mapping[str, float]] = {}
         for detector in self.detectors(planned):
             pooled[detector.id] = pooled_noise([self.prepared(planned, t, detector) for takes in groups for t in takes])
         for inputs in self.amplifiers(step, needs, groups, internal=planned.stage.verb != "check"):
             noise = pooled[inputs.detector.id][inputs.amplifier.name]
-            yield evolve(inputs, frames=tuple(evolve(frame, frame_noise=noise) for frame in inputs.frames))
+            frames = tuple(evolve(frame, frame_noise=noise) for frame in inputs.frames)
+            before = seen.get((frames[0].exposure.id, inputs.detector.name, inputs.amplifier.name))
+            yield evolve(inputs, frames=frames, seen=before)
 
     def setup(self, planned: PlannedStage, takes: tuple[int, ...]) -> Setup:
         """Give the one setup in which these exposures happened, as `one_setup` does."""

@@ -35,7 +35,7 @@ in floating point shrinks by a sixth at the most, and takes many seconds: it sta
 TILE_ROWS = 64  # rows compressed together, as in raw frames
 
 
-def write_product(product: Product, path: Path) -> None:
+def write_product(product: Product, path: Path, *, total: str = "") -> None:
     """Write a product.
 
     The primary header is for people; images follow, one extension each (the mask with its bits as ``MP_<name>``), then
@@ -46,6 +46,8 @@ def write_product(product: Product, path: Path) -> None:
     ----------
     path : Path
         Replaced if it exists. Not atomic: who needs that writes elsewhere and moves.
+    total : str
+        Its `digest`, if that is known.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def write_product(product: Product, path: Path) -> None:
     from astropy.io import fits
 
     hdus: list[Any] = [fits.PrimaryHDU()]
-    for keyword, value, comment in product_cards(product):
+    for keyword, value, comment in product_cards(product, total):
         put_card(hdus[0].header, keyword, value, comment)
     hdus += [_plane_hdu(name, product.planes[name], product) for name in sorted(product.planes, key=_place)]
     hdus += [_table_hdu(name, table) for name, table in product.tables.items()]
@@ -163,8 +165,8 @@ def _cell(column: Column) -> list[int]:
     return [len(value) for value in column.values[:1] if isinstance(value, tuple)]
 
 
-def product_cards(product: Product) -> Iterator[tuple[str, Any, str]]:
-    """Give the cards of a product's primary header: keyword, value, comment."""
+def product_cards(product: Product, total: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Give the cards of a product's primary header: keyword, value, comment; `total` is its digest, if that is known."""
     origin, setup = product.provenance, product.setup
     yield "KIND", written_text(product.kind), "what is calibrated"
     yield "DETECTOR", written_text(product.detector_name), ""
@@ -188,7 +190,7 @@ def product_cards(product: Product) -> Iterator[tuple[str, Any, str]]:
         yield "WAIVEDBY", written_text(origin.unverified), "who and why"
     for number, (kind, identity) in enumerate(product.pins.items(), 1):
         yield f"PIN{number}", f"{written_text(kind)} {identity}", "to be used with this product only"
-    yield "DATADIG", digest(product), "SHA-256 of planes and tables"
+    yield "DATADIG", total or digest(product), "SHA-256 of planes and tables"
 
 
 def _place(name: str) -> int:

@@ -10,12 +10,12 @@ import math
 from typing import Final
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from latcal.numerics import cosmic_rays
 from latcal.numerics.arrays import Pixels, Wide
 from latcal.numerics.brighter_fatter import brighter_fatter_factor
-from latcal.numerics.statistics import clipped, level, unclipped
+from latcal.numerics.statistics import clipped, clipped_and_whole, level
 
 DARKEST: Final = 0.05
 """Where a flat is below this part of its mean it tells nothing about a pixel; latcal's choice (docs/physics.md)."""
@@ -38,6 +38,8 @@ class Residual:
         to the typical one, so that a hot pixel that behaves does not count.
     pull : scalar
         Clipped standard deviation of residual over expected noise, pixel by pixel.
+    holds : (scalar, scalar) [electron]
+        Least and greatest noise of a frame for which the same pixels are taken as cosmic rays; NaN where that is not known.
     """
 
     mean: float
@@ -45,6 +47,13 @@ class Residual:
     expected: float
     cr_noise: float
     pull: float
+    holds: tuple[float, float] = field(default=(math.nan, math.nan), eq=False)
+
+    def judged_by(self, frame_noise: float) -> Residual | None:
+        """Give what is measured against another noise of the frame; None where that takes the pixels."""
+        if not self.holds[0] <= frame_noise <= self.holds[1]:
+            return None
+        return evolve(self, expected=frame_noise, pull=_over(self.noise, frame_noise))
 
 
 @frozen
@@ -88,22 +97,29 @@ def residual(pixels: Pixels, frame_noise: float, signal: Pixels | None = None) -
         NaN where nothing is left to measure.
     """
     if signal is None:  # one noise for all pixels: pulls are pixels over a number
-        noise = clipped(pixels).sigma
-        mean, cr_noise = unclipped(pixels, cosmic_rays.find(pixels, frame_noise))
-        return Residual(mean=mean, noise=noise, expected=frame_noise, cr_noise=cr_noise, pull=noise / frame_noise if frame_noise else math.nan)
+        found = cosmic_rays.search(pixels, frame_noise)
+        kept, whole = clipped_and_whole(pixels, found.mask)
+        holds = found.least * frame_noise, found.most * frame_noise
+        return Residual(whole.mean, kept.sigma, frame_noise, whole.sigma, _over(kept.sigma, frame_noise), holds)
     usable = signal[np.isfinite(signal)]
     sigma: Pixels = np.sqrt(np.float32(frame_noise**2) + np.fmax(signal, np.float32(0.0)))
     typical = math.sqrt(frame_noise**2 + max(float(np.median(usable)), 0.0)) if usable.size else frame_noise
     with np.errstate(divide="ignore", invalid="ignore"):
         pulls: Pixels = pixels / sigma
     struck = cosmic_rays.find(pixels, sigma) | ~np.isfinite(pulls)
+    kept, whole = clipped_and_whole(pixels, struck)
+    kept_pulls, pull = clipped_and_whole(pulls, struck)
     return Residual(
-        mean=unclipped(pixels, struck)[0],
-        noise=clipped(pixels).sigma,
+        mean=whole.mean,
+        noise=kept.sigma,
         expected=typical,
-        cr_noise=typical * unclipped(pulls, struck)[1],
-        pull=clipped(pulls).sigma,
+        cr_noise=typical * pull.sigma,
+        pull=kept_pulls.sigma,
     )
+
+
+def _over(noise: float, expected: float) -> float:
+    return noise / expected if expected else math.nan
 
 
 def flattened(signal: Pixels, flat: Pixels, frame_noise: float, a00: float = 0.0) -> Flattened:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from latcal.numerics.arrays import Mask, Pixels, Wide
 
@@ -66,9 +67,37 @@ def clipped(pixels: Pixels, *, clip: float = 5.0, iterations: int = 3) -> Clippe
     ----------
     The definition is that of the Rubin ``afw.math`` statistics, as told in docs/physics.md.
     """
+    return _clip(_values(pixels), clip, iterations)[1]
+
+
+def clipped_and_whole(pixels: Pixels, left_out: Mask) -> tuple[Clipped, Clipped]:
+    """Clip as `clipped` does by default, and give, from the same sums, mean and standard deviation without some pixels.
+
+    Parameters
+    ----------
+    pixels : (ny, nx) [any unit]
+        NaN and infinite values are ignored.
+    left_out : (ny, nx) mask
+        True where a pixel does not count in the second; few, for they are looked at one by one.
+
+    Returns
+    -------
+    clipped, whole : Clipped
+        The second is what `unclipped` gives, but for rounding.
+    """
     values = _values(pixels)
+    parts, found = _clip(values, clip=5.0, iterations=3)
+    mask = left_out.reshape(-1)
+    if values.size < pixels.size:
+        mask = mask[np.isfinite(pixels.reshape(-1))]
+    whole = parts.without(mask)
+    return found, Clipped(parts.middle + whole.mean, whole.sigma, whole.kept)
+
+
+def _clip(values: Pixels | Wide, clip: float, iterations: int) -> tuple[_Parts, Clipped]:
+    """Clip finite values; give their sums, too."""
     if not values.size:
-        return Clipped(math.nan, math.nan, 0)
+        return _Parts.of(values, math.nan, math.nan), Clipped(math.nan, math.nan, 0)
     step = max(values.size // ENOUGH, 1) | 1  # odd, so that columns of an even width all count
     low, middle, high = _quartiles(values[::step])
     centre, half = 0.0, clip * QUARTILES_TO_SIGMA * (high - low)
@@ -81,7 +110,7 @@ def clipped(pixels: Pixels, *, clip: float = 5.0, iterations: int = 3) -> Clippe
         if found.kept < 2:
             break
         centre, half = found.mean, clip * found.sigma
-    return Clipped(middle + found.mean, found.sigma, found.kept)
+    return parts, Clipped(middle + found.mean, found.sigma, found.kept)
 
 
 @frozen(eq=False)
@@ -95,22 +124,32 @@ class _Parts:
     total: float
     squares: float
     outer: Wide
+    places: NDArray[np.intp]
 
     @classmethod
     def of(cls, values: Pixels | Wide, middle: float, bound: float) -> _Parts:
-        total, squares, outer = 0.0, 0.0, [np.empty(0)]
+        total, squares, outer, places = 0.0, 0.0, [np.empty(0)], [np.empty(0, dtype=np.intp)]
         for start in range(0, values.size, AT_ONCE):
             part = values[start : start + AT_ONCE]
             offsets = np.subtract(part, middle, dtype=np.float64)
             if float(part.max()) - middle > bound or middle - float(part.min()) > bound:
                 outside = np.flatnonzero(np.abs(offsets) > bound)
                 outer.append(offsets[outside])
+                places.append(outside + start)
                 offsets[outside] = 0.0
             total += float(offsets.sum())
             # not offsets @ offsets: BLAS would sum on threads of its own, slower and differently from run to run
             squares += float(np.einsum("i,i->", offsets, offsets))
         beyond = np.concatenate(outer)
-        return cls(values, middle, bound, values.size - beyond.size, total, squares, beyond)
+        return cls(values, middle, bound, values.size - beyond.size, total, squares, beyond, np.concatenate(places))
+
+    def without(self, left_out: Mask) -> Clipped:
+        """Give mean and standard deviation of all values but those of a mask."""
+        gone = np.subtract(self.values[np.flatnonzero(left_out)], self.middle, dtype=np.float64)
+        gone, more = gone[np.abs(gone) <= self.bound], self.outer[~left_out[self.places]]
+        total = self.total + float(more.sum()) - float(gone.sum())
+        squares = self.squares + float(np.einsum("i,i->", more, more)) - float(np.einsum("i,i->", gone, gone))
+        return _moments(self.count + more.size - gone.size, total, squares)
 
     def within(self, low: float, high: float) -> Clipped:
         """Give mean and standard deviation of what lies in a window, both ends included."""

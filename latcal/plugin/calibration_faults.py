@@ -37,6 +37,8 @@ def calibration_faults(one: CalibrationType) -> Iterator[Problem]:
         yield Problem("has no measure, and makes no product")
     if one.assemble is None and one.groups is not None:
         yield Problem("has groups, and makes no product")
+    if one.observe is not None and (one.groups_apart or one.measure is None):
+        yield Problem("has an observe, and no measure of one exposure that would use it")
     if one.residual is not None and one.groups_apart:
         yield Problem("has a residual, which is of one exposure, and groups apart")
     if one.product and not one.groups_apart:

@@ -241,7 +241,7 @@ METHODS: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
 MAY_HAVE: Mapping[str, Mapping[str, Promise]] = MappingProxyType(
     {
         "camera": {"offers": texts_by_name, "gates": several(GATE, "a list of Gate"), "prepare": anything, "darken": anything},
-        "executor": {"tables": one(Product)},
+        "executor": {"tables": one(Product), "prepare": anything},
     }
 )
 """By kind of what is opened: methods that it may have too."""
@@ -269,6 +269,7 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = MappingProxyType(
             "preparation": Function(("options",), maybe(one(Preparation))),
             "crosstalk": Function(("options",), truth),
             "build_amplifier": Function(("inputs",), PART),
+            "observe": Function(("inputs",), anything),
             "residual": Function(("inputs",), PART),
             "assemble": Function(("inputs", "parts"), one(Product)),
             "measure": Function(("inputs",), MEASUREMENTS),

@@ -255,6 +255,10 @@ class CalibrationType(Declaration):
     measure : callable
         `AmplifierInputs` of one exposure, or group, to its measurements of amplifier scope. None for a type that is
         judged by its products alone.
+    observe : callable
+        `AmplifierInputs` of one exposure to what `measure` then finds in `AmplifierInputs.seen`: what can be told of a frame as it
+        comes, while the noise pooled over its set is not known. It is asked where the product is there before the
+        frames, and of no frame in particular: `measure` must give the same without it. None where nothing is gained.
     residual : callable
         `AmplifierInputs` of one exposure to the image that was measured, for ``keep: [residuals]``; None if there is none.
     summarise : callable
@@ -285,6 +289,7 @@ class CalibrationType(Declaration):
     preparation: Callable[[Options], Preparation | None] = _prepare
     crosstalk: Callable[[Options], bool] = _always
     build_amplifier: Callable[[AmplifierInputs], Part] | None = None
+    observe: Callable[[AmplifierInputs], Any] | None = None
     residual: Callable[[AmplifierInputs], Part] | None = None
     assemble: Callable[[DetectorInputs, tuple[Part, ...]], Product] | None = None
     measure: Callable[[AmplifierInputs], Iterable[Measurement]] | None

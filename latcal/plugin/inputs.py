@@ -29,6 +29,8 @@ class AmplifierInputs:
         For a measurement: whether this exposure went into the product that is verified.
     groups : tuple of tuple of int
         For a build of all exposures, where its type groups them: ids of those that go together.
+    seen : Any
+        For a measurement: what `CalibrationType.observe` gave of this frame as it came; None where it was not asked.
     """
 
     detector: Detector
@@ -38,6 +40,7 @@ class AmplifierInputs:
     options: Options
     internal: bool = False
     groups: tuple[tuple[int, ...], ...] = ()
+    seen: Any = None
 
     def need(self, kind: str) -> AmplifierProduct:
         """Give a needed product.

@@ -280,7 +280,11 @@ class Task:
 
 
 class Executor(Protocol):
-    """Maps a task over items. A context manager."""
+    """Maps a task over items. A context manager.
+
+    It may have ``prepare(task)`` too, which gets workers ready for a task that is to come, and returns at once: it is called
+    when the frames of a step are still to be taken.
+    """
 
     def map(self, task: Task, items: Iterable[Any]) -> Iterator[Any]:
         """Give the results in the order of the items; the first that raises, raises here."""

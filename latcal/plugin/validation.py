@@ -22,7 +22,7 @@ from latcal.plugin.discovery import Source
 from latcal.plugin.option_faults import option_faults
 from latcal.plugin.promises import article, shown
 
-_OPTIONAL = frozenset({"build_amplifier", "assemble", "residual", "groups", "measure", "instrument"})
+_OPTIONAL = frozenset({"build_amplifier", "assemble", "residual", "groups", "measure", "observe", "instrument"})
 _SPECIFIED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         name: tuple(inspect.signature(function).parameters)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -87,6 +89,15 @@ class AmplifierBehaviour:
         for inputs, found in some(seen.measures):
             with _nothing_changed("measure"):
                 assert_same_numbers(tuple(_of(kind.measure)(inputs)), found)
+
+    def test_what_was_observed_before_changes_no_number(self, trial: Trial) -> None:
+        """A frame is observed by its own noise, measured by that of its set, which may be another: so much of it."""
+        if trial.kind.observe is None:
+            pytest.skip(f"{trial.kind.name} observes nothing")
+        for (inputs, found), part in product(some(trial.seen.measures), (1.0, 1.004, 2.0)):
+            frames = tuple(evolve(frame, frame_noise=part * frame.frame_noise) for frame in inputs.frames)
+            seen = pickle.loads(pickle.dumps(_of(trial.kind.observe)(evolve(inputs, frames=frames, seen=None))))  # noqa: S301
+            assert_same_numbers(tuple(_of(trial.kind.measure)(evolve(inputs, seen=seen))), found)
 
     def test_a_residual_is_an_image_of_the_amplifier_and_changes_no_pixel(self, trial: Trial) -> None:
         """``keep: [residuals]`` keeps what was measured."""

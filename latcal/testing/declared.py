@@ -19,7 +19,7 @@ from latcal.model.rules import check
 from latcal.plugin import Outlook, Scope
 from latcal.testing.trials import Trial
 
-_WORKED = ("build_amplifier", "measure", "residual")
+_WORKED = ("build_amplifier", "measure", "observe", "residual")
 """Functions that an executor may send to another process."""
 
 _JUDGED = {"rules": "{}", "accept": "null", "keep": "[]"}

@@ -300,6 +300,10 @@ GROUPED = "measure=good, build_amplifier=good, assemble=lambda inputs, parts: 0,
             f"{CRACK} has a product of another name, which is for what is measured in groups apart (",
         ),
         (
+            f"measure=good > {GROUPED}, observe=good",
+            f"{CRACK} has an observe, and no measure of one exposure that would use it (",
+        ),
+        (
             f"measure=good > {GROUPED}, residual=good",
             f"{CRACK} has a residual, which is of one exposure, and groups apart (",
         ),

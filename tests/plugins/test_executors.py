@@ -51,6 +51,18 @@ def test_a_worker_process_that_dies_is_a_build_error_and_the_next_step_has_new_o
         assert list(executor.map(Task(tasks.square, "mine"), [4])) == [16]
 
 
+def test_processes_that_were_to_be_ready_are_there_before_there_is_an_item(tmp_path: Path) -> None:
+    """Nobody waits for them, and they end with the executor if nothing comes."""
+    with opened("processes", samples.world(tmp_path), workers=1) as executor:
+        executor.prepare(Task(tasks.process, "mine"))
+        executor._pool.submit(int).result()  # in the one thread, after what gets the process ready
+        ready = executor._idle.get()
+        assert ready is not None
+        executor._idle.put(ready)
+        (worker,) = executor.map(Task(tasks.process, "mine"), [1])
+        assert worker == ready._process.pid
+
+
 def test_workers_are_other_processes_and_end_with_the_executor(tmp_path: Path) -> None:
     with opened("processes", samples.world(tmp_path), workers=1) as executor:
         first, second = executor.map(Task(tasks.process, "mine"), [1, 2])

@@ -27,6 +27,7 @@ from latcal.plugin import (
 
 if TYPE_CHECKING:
     from latcal.numerics.arrays import Pixels
+    from latcal.numerics.residuals import Residual
 
 
 @frozen
@@ -73,7 +74,14 @@ def assemble(inputs: DetectorInputs, parts: tuple[Part, ...]) -> Product:
 
 def measure(inputs: AmplifierInputs) -> Iterator[Measurement]:
     """Measure one frame minus the bias."""
-    return judging.of_residual(inputs, numerics.residuals.residual(_left(inputs), inputs.frames[0].frame_noise))
+    noise = inputs.frames[0].frame_noise
+    known = None if inputs.seen is None else inputs.seen.judged_by(noise)
+    return judging.of_residual(inputs, known or numerics.residuals.residual(_left(inputs), noise))
+
+
+def observe(inputs: AmplifierInputs) -> Residual:
+    """Measure one frame minus the bias by its own noise; by that of its set nearly always the same pixels count."""
+    return numerics.residuals.residual(_left(inputs), inputs.frames[0].frame_noise)
 
 
 def residual(inputs: AmplifierInputs) -> Part:
@@ -118,5 +126,6 @@ def latcal_calibrations() -> Iterator[CalibrationType]:
         residual=residual,
         assemble=assemble,
         measure=measure,
+        observe=observe,
         budget=expect,
     )

@@ -25,7 +25,7 @@ _CHUNK = 8
 
 @define(eq=False)
 class ProcessesExecutor:
-    """Calls the task in processes, each started when there is work for it.
+    """Calls the task in processes, each started when there is work for it, or is soon to be.
 
     Parameters
     ----------
@@ -54,6 +54,16 @@ class ProcessesExecutor:
             lambda chunk: pool.submit(self._do, task, chunk), chunks, ahead=2 * self.workers, stop=self.stop
         ):
             yield from chunk
+
+    def prepare(self, task: Task) -> None:
+        """Start the processes, unless they are, and let each import what a task needs; nobody waits for it.
+
+        What fails there will fail again, and be raised, when there is an item.
+        """
+        if self._pool is None:
+            pool = self._started()
+            for _ in range(self.workers):
+                pool.submit(self._do, task, ())
 
     def describe(self, step: Step) -> str:  # noqa: ARG002 - the protocol's
         """Say how many processes there will be."""

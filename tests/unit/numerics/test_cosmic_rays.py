@@ -134,6 +134,25 @@ def test_without_its_rays_an_image_has_the_noise_of_a_clipped_one():
     assert sigma == pytest.approx(8.0, rel=0.01)
 
 
+def test_the_range_of_noise_in_which_the_same_is_found_is_told():
+    """Nothing changes in it; half a per cent beyond it, a pixel of a tail is found or is not any more, if no other's growth has it."""
+    changed = 0
+    for seed in range(6):
+        image, random = noise((300, 250), seed=seed), np.random.default_rng(seed)
+        for _ in range(15):
+            y, x, charge = random.integers(10, 240), random.integers(10, 190), random.uniform(30, 2000)
+            track(image, y, x, random.integers(1, 20), 0.7, 0.4, charge)
+        image[random.random(image.shape) < 0.002] = np.nan
+        found = cosmic_rays.search(image, 8.0)
+        assert np.array_equal(found.mask, cosmic_rays.find(image, 8.0))
+        assert 1.0 - cosmic_rays.SPREAD <= found.least < 1.0 < found.most
+        for part in (found.least, 0.5 * (found.least + 1.0), 0.5 * (1.0 + found.most), found.most):
+            assert np.array_equal(cosmic_rays.find(image, 8.0 * part), found.mask)
+        beyond = [cosmic_rays.find(image, 8.0 * part) for part in (found.least - 0.005, found.most + 0.005)]
+        changed += any(not np.array_equal(mask, found.mask) for mask in beyond)
+    assert changed
+
+
 def test_clean_puts_nan_and_changes_no_input():
     image = noise((20, 20))
     before = image.copy()

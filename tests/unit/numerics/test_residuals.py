@@ -27,6 +27,16 @@ def test_a_clean_residual_shows_the_noise_of_its_frame_in_every_way() -> None:
     assert found.mean == pytest.approx(0, abs=0.15)
 
 
+def test_a_residual_judged_by_another_noise_is_what_is_measured_against_it_or_nothing() -> None:
+    """By that of its set, which is known later."""
+    pixels = noise()
+    pixels[50:53, 60] += np.array([40.0, 900.0, 30.0], dtype=np.float32)
+    found = residuals.residual(pixels, 8.0)
+    assert found.judged_by(8.01) == residuals.residual(pixels, 8.01)
+    assert found.judged_by(4.0) is None
+    assert residuals.residual(pixels, 8.0, np.zeros(SHAPE, np.float32)).judged_by(8.0) is None
+
+
 def test_a_cosmic_ray_moves_neither_mean_nor_noise_but_what_is_wide_moves_both() -> None:
     pixels = noise()
     pixels[50, 20:60] = 5000.0

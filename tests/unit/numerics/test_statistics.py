@@ -53,6 +53,23 @@ def test_pixels_that_are_all_alike_are_all_kept():
     assert (got.mean, got.sigma, got.kept) == (pytest.approx(0.1), 0.0, 1000)
 
 
+@pytest.mark.parametrize("holes", [False, True])
+def test_what_is_there_without_some_pixels_comes_with_the_clip(holes):
+    random = np.random.default_rng(5)
+    pixels = random.normal(3.0, 8.0, (301, 407)).astype(np.float32)
+    pixels[random.random(pixels.shape) < 0.001] += 60_000.0
+    if holes:
+        pixels[random.random(pixels.shape) < 0.01] = np.nan
+        pixels[7, 7] = np.inf
+    left_out = (pixels > 30_000.0) | (random.random(pixels.shape) < 0.001)
+    left_out[:, 200] = True
+    clipped, whole = statistics.clipped_and_whole(pixels, left_out)
+    assert clipped == statistics.clipped(pixels)
+    # sums in float64, in another order
+    assert (whole.mean, whole.sigma) == pytest.approx(statistics.unclipped(pixels, left_out), rel=1e-9)
+    assert whole.kept == np.count_nonzero(np.isfinite(pixels) & ~left_out)
+
+
 def test_infinite_pixels_are_ignored():
     got = statistics.clipped(np.array([1.0, 2.0, 3.0, np.inf, -np.inf], dtype=np.float32))
     assert (got.mean, got.kept) == (2.0, 3)

@@ -180,7 +180,7 @@ class FolderStore:
         name = "_".join(part for part in (product.kind, str(ref.detector), str(ref.setup), ref.id) if part)
         relative = f"products/{plain(run, 'a run')}/{slug(name)}.fits"
         with Draft(self.root / relative) as draft:
-            draft.write(partial(write_product, product))
+            draft.write(partial(write_product, product, total=ref.digest))
             with self.index.writing() as connection:
                 row = (ref.id, relative, records.to_text(ref))
                 if connection.execute("INSERT OR IGNORE INTO products VALUES (?, ?, ?)", row).rowcount:
