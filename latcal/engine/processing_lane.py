@@ -12,9 +12,10 @@ from attrs import define, evolve
 
 from latcal.engine.assembling import assembled
 from latcal.engine.judging import judge, numbers, report_files, shown, waived
-from latcal.engine.ledger import INTERRUPTED, Ledger, Made
+from latcal.engine.ledger import Ledger, Made
 from latcal.engine.mapping import mapped, placed
 from latcal.engine.ordering import Ordering, does_whole_steps
+from latcal.engine.standing import INTERRUPTED
 from latcal.engine.work import Needs, Work
 from latcal.errors import LatcalError
 from latcal.model.events import (
@@ -52,7 +53,7 @@ class ProcessingLane:
         """Do every step when its turn comes and what it needs has ended."""
         for step in self.ledger.plan.steps:
             if not isinstance(step, Take):
-                if step.id not in self.ledger.status:  # those of a kept stage have one
+                if step.id not in self.ledger.standing.status:  # those of a kept stage have one
                     self._process(step)
                 if isinstance(step, Verify):
                     self._release(step)
@@ -60,8 +61,8 @@ class ProcessingLane:
     def _process(self, step: Build | Verify | Certify) -> None:
         """Do one step when what it needs has ended, or say why it is skipped."""
         takes = () if isinstance(step, Certify) else step.takes
-        came = self.ledger.wait_for(partial(self.ledger.ended, takes))
-        reason = self._skip(step) if came else INTERRUPTED
+        goes_on = self.ledger.wait_for(partial(self.ledger.ended, takes)) and not self.ledger.stop.is_set()
+        reason = self.ledger.standing.hindrance(step) if goes_on else INTERRUPTED
         if reason:
             self.ledger.end(step.id, Status.SKIPPED, reason, 130 if reason == INTERRUPTED else 0)
             return
@@ -72,20 +73,6 @@ class ProcessingLane:
             self.ledger.fail(step.id, error)
         else:
             self.ledger.end(step.id, status, why, code)
-
-    def _skip(self, step: Build | Verify | Certify) -> str:
-        """Say why a step has nothing to work on."""
-        ledger = self.ledger
-        if ledger.stop.is_set():
-            return INTERRUPTED
-        blocked = ledger.blocker(step)
-        if blocked:
-            return blocked
-        mine = [s for s in ledger.plan.steps if not isinstance(s, Take) and s.stage == step.stage and s.id < step.id]
-        for earlier in mine:
-            if ledger.status[earlier.id] is not Status.DONE:
-                return f"{step.kind} {ledger.outcome(step.stage)}"
-        return ""
 
     def _do(self, step: Build | Verify | Certify) -> tuple[Status, str, int]:
         match step:

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from latcal.model.frames import Setup
 from latcal.model.products import ProductRef
-from latcal.model.steps import BudgetLine
+from latcal.model.steps import BudgetLine, Foreseen
 from latcal.model.verdicts import Verdict
 
 
@@ -65,6 +65,8 @@ class RunStarted:
         The names of the instrument's detectors, by id.
     place : str
         Where the store lies; empty if its kind has no place.
+    foreseen : Foreseen or None
+        What is taken if the noise budget comes true; None if that is everything.
     """
 
     run: str
@@ -85,6 +87,7 @@ class RunStarted:
     budget: tuple[BudgetLine, ...] = ()
     detectors: Mapping[int, str] = field(factory=dict)
     place: str = ""
+    foreseen: Foreseen | None = None
 
 
 @frozen
