@@ -63,11 +63,24 @@ def plan_lines(plan: Plan, registry: Registry) -> Iterator[str]:
     if plan.budget:
         yield "noise budget (expected noise over that of one frame)"
         yield from (f"  {line}" for line in _budget(plan.budget))
-    yield f"camera time {_camera_time(plan.estimate)}, raw frames {file_size(plan.estimate.raw_bytes)}"
+    time, room = f"camera time {_camera_time(plan, plan.estimate)}", file_size(plan.estimate.raw_bytes)
+    yield from [f"{time}, raw frames {room}"] if plan.estimate.foreseen is None else [time, f"raw frames at most {room}"]
     yield from (f"note: {remark}" for remark in plan.remarks)
 
 
-def _camera_time(estimate: Estimate) -> str:
+def _camera_time(plan: Plan, estimate: Estimate) -> str:
+    """Say how long the camera is wanted, and why that is less than it might be where a refusal is foreseen."""
+    from latcal.plugin.wording import foreseen_texts
+
+    whole = _whole_time(estimate)
+    if estimate.foreseen is None:
+        return whole
+    kinds = [planned.stage.kind for planned in plan.stages]
+    time, why = foreseen_texts(estimate.foreseen, kinds, estimate.camera_s, whole)
+    return f"{time}: {why}"
+
+
+def _whole_time(estimate: Estimate) -> str:
     """Say how long the camera is wanted; with levels at most, and what is likely by the light that it knows of."""
     from latcal.plugin.wording import duration
 
@@ -151,7 +164,7 @@ def _budget(lines: Iterable[BudgetLine]) -> Iterator[str]:
 
 
 def _remark(line: BudgetLine) -> str:
-    if line.excess is None or abs(line.excess) <= line.limit:
+    if not line.fails:
         return line.note
     from latcal.plugin.wording import more_frames
 
@@ -184,13 +197,13 @@ def _preflight(plan: Plan, registry: Registry) -> None:
 
 
 def _kept(plan: Plan, resolution: Resolution) -> Iterator[str]:
-    """Say which stages are kept, and what is left to take."""
+    """Say which stages are kept, and what is left to take, if that is not what was planned."""
     from latcal.plugin.wording import counted, kept_text
 
     for kept in resolution.kept.values():
         yield kept_text(plan.stages[kept.stage].stage.kind, kept)
     cost, count = resolution.estimate, len(resolution.takes)
-    if resolution.kept and count:
-        yield f"{counted(count, 'exposure')} to take, camera time {_camera_time(cost)}"
+    if count and (resolution.kept or cost != plan.estimate):
+        yield f"{counted(count, 'exposure')} to take, camera time {_camera_time(plan, cost)}"
     elif resolution.kept:
         yield "nothing to take"

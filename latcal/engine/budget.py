@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from latcal.model.rules import CheckedRule
 from latcal.model.steps import BudgetLine, Build, FromStep, PlannedStage, Step, Take, Verify, takes_of
@@ -10,8 +11,19 @@ from latcal.plugin.inputs import Outlook
 from latcal.plugin.registry import Registry
 
 
-def lines(registry: Registry, stages: Sequence[PlannedStage], steps: Sequence[Step]) -> Iterator[BudgetLine]:
-    """Ask every type what its noise rules are expected to see in a plan."""
+def lines(
+    registry: Registry,
+    stages: Sequence[PlannedStage],
+    steps: Sequence[Step],
+    found: Mapping[tuple[int, str], int] = MappingProxyType({}),
+) -> Iterator[BudgetLine]:
+    """Ask every type what its noise rules are expected to see in a plan.
+
+    Parameters
+    ----------
+    found : mapping of (int, str) to int
+        By step and kind: how many frames made a product that was found in a collection, where that is known.
+    """
     counts = {step.id: len(step.takes) for step in steps if isinstance(step, Build)}
     for step in steps:
         if not isinstance(step, Verify):
@@ -22,6 +34,7 @@ def lines(registry: Registry, stages: Sequence[PlannedStage], steps: Sequence[St
             for kind, source in ({**step.needs, step.kind: step.product} if step.product else step.needs).items()
             if isinstance(source, FromStep)
         }
+        frames |= {kind: count for (user, kind), count in found.items() if user == step.id}
         yield from of_stage(registry, planned, takes_of(steps, step.takes), frames)
 
 
@@ -43,7 +56,8 @@ def of_stage(
     outlook = Outlook(times, stage.verb != "check", frames, stage.options, limits=noise_limits(planned.rules))
     return tuple(
         BudgetLine(
-            planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note, one.more_of
+            planned.index, stage.kind, one.rule, one.case, one.excess, one.limit, one.more, one.note, one.more_of,
+            one.time_s,
         )
         for one in registry.ask(named, "budget", outlook)
         if one.rule in outlook.limits

@@ -12,21 +12,21 @@ from attrs import Factory, define, field
 from latcal.engine import arrival
 from latcal.engine.asking import Asked
 from latcal.engine.ingesting import Ingestion, Offered
-from latcal.engine.ledger import INTERRUPTED, POLL_S, Ledger
+from latcal.engine.ledger import POLL_S, Ledger
 from latcal.engine.levels import Levels
 from latcal.engine.ordering import does_whole_steps
 from latcal.engine.preflight import request
 from latcal.engine.preparing import prepare
+from latcal.engine.standing import INTERRUPTED
 from latcal.errors import CameraError, LatcalError, NotReady
 from latcal.model.events import (
     Exposed,
     Ingested,
     Noted,
-    Status,
 )
 from latcal.model.frames import SETUP_KEYS, AmplifierFrame, Frame
 from latcal.model.geometry import Preparation
-from latcal.model.steps import PlannedStage, Take
+from latcal.model.steps import PlannedStage, Status, Take
 from latcal.plugin.declarations import CalibrationType
 from latcal.plugin.gates import RETRIED
 from latcal.plugin.protocols import CameraDescription, Store
@@ -80,7 +80,7 @@ class CameraLane:
         if not self._released(take) or ledger.stop.is_set():
             ledger.end(take.id, Status.SKIPPED, INTERRUPTED, 130)
             return
-        unwanted = ledger.wanted(take)
+        unwanted = ledger.standing.unwanted(take)
         if unwanted:
             ledger.end(take.id, Status.SKIPPED, unwanted)
             return
@@ -155,9 +155,7 @@ class CameraLane:
 
     def _released(self, take: Take) -> bool:
         """Wait for every earlier stage that says ``wait: true``."""
-        steps = self.ledger.plan.steps[: take.id]
-        waits = tuple(step.id for step in steps if not isinstance(step, Take) and self.ledger.planned(step).stage.wait)
-        return self.ledger.wait_for(partial(self.ledger.ended, waits))
+        return self.ledger.wait_for(partial(self.ledger.ended, self.ledger.standing.awaited(take)))
 
     def write(self) -> None:
         """Store and prepare each exposure as it comes, until there is no more; none waits for one that is late."""

@@ -11,22 +11,21 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from astropy.time import Time
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
+from latcal.engine.standing import INTERRUPTED, Standing
 from latcal.errors import LatcalError
 from latcal.model.events import (
     Event,
     Kept,
-    Status,
     StepEnded,
     StepStarted,
 )
 from latcal.model.frames import AmplifierFrame, Exposure, Setup
 from latcal.model.geometry import Preparation
 from latcal.model.products import AmplifierProduct, ProductRef
-from latcal.model.steps import Build, Certify, FromStep, Plan, PlannedStage, Take, Verify
+from latcal.model.steps import Build, Certify, Plan, PlannedStage, Status, Take, Verify
 
-INTERRUPTED = "interrupted"
 POLL_S = 0.1
 """How long a lane waits at most before it looks whether the run is to end [s]; our choice."""
 
@@ -85,8 +84,7 @@ class Ledger:
     kept: Mapping[int, Kept] = field(factory=dict)
     setups: Mapping[int, Setup] = field(factory=dict)
     events: SimpleQueue[Event] = field(factory=SimpleQueue)
-    status: dict[int, Status] = field(factory=dict)
-    reasons: dict[int, str] = field(factory=dict)
+    standing: Standing = field(init=False, default=Factory(lambda ledger: Standing(ledger.plan, ledger.kept), takes_self=True))
     exposures: dict[int, Exposure] = field(factory=dict)
     checksums: dict[int, Mapping[str, str]] = field(factory=dict)
     prepared: dict[tuple[int, int, Preparation], Mapping[str, AmplifierFrame]] = field(factory=dict)
@@ -117,8 +115,7 @@ class Ledger:
     def end(self, step: int, status: Status, reason: str = "", exit_code: int = 0) -> None:
         """Give a step its status, once."""
         with self.changing():
-            self.status[step] = status
-            self.reasons[step] = reason
+            self.standing.end(step, status, reason)
         self.emit(StepEnded(step, status, reason, exit_code, self.elapsed))
 
     def fail(self, step: int, error: LatcalError, about: str = "") -> None:
@@ -146,73 +143,8 @@ class Ledger:
 
     def ended(self, steps: tuple[int, ...]) -> bool:
         """Tell whether all these steps have a status."""
-        return all(step in self.status for step in steps)
+        return all(step in self.standing.status for step in steps)
 
     def planned(self, step: Build | Verify | Certify) -> PlannedStage:
         """Give the stage of a step."""
         return self.plan.stages[step.stage]
-
-    def arrived(self, takes: tuple[int, ...]) -> tuple[int, ...]:
-        """Give those takes that are in the store."""
-        return tuple(step for step in takes if self.status.get(step) is Status.DONE)
-
-    def lost(self, takes: tuple[int, ...]) -> tuple[Take, ...]:
-        """Give those takes that ended in any other way."""
-        gone = tuple(step for step in takes if self.status.get(step) not in (None, Status.DONE))
-        return self.plan.takes(gone)
-
-    def last_step(self, build: int) -> Certify | None:
-        """Give the step that certifies what a build made: what uses it waits for that."""
-        for step in self.plan.steps:
-            if isinstance(step, Certify) and step.build == build:
-                return step
-        return None
-
-    def blocker(self, step: Build | Verify | Certify) -> str:
-        """Say which product a step needs and will not get, and why; empty if there is none."""
-        for kind, source in step.needs.items() if not isinstance(step, Certify) else ():
-            last = self.last_step(source.step) if isinstance(source, FromStep) else None
-            if last is not None and last.stage not in self.kept and self.status.get(last.id) not in (None, Status.DONE):
-                return f"{kind} {self.outcome(last.stage)}"
-        return ""
-
-    def outcome(self, stage: int) -> str:
-        """Say how a stage ended without doing its work: it is kept, was refused, failed, or was skipped."""
-        if stage in self.kept:
-            return "is kept"
-        for step in self.plan.steps:
-            if getattr(step, "stage", None) == stage:
-                status = self.status.get(step.id)
-                if status is not None and status is not Status.DONE:
-                    if self.reasons[step.id] == INTERRUPTED:
-                        return f"was {INTERRUPTED}"
-                    return status.value if status is Status.FAILED else f"was {status.value}"
-        return "was skipped"
-
-    def alive(self, stage: PlannedStage) -> bool:
-        """Tell whether a stage may still want exposures: nothing of it, or that it needs, has ended badly."""
-        mine = [step for step in self.plan.steps if not isinstance(step, Take) and step.stage == stage.index]
-        if any(self.status.get(step.id) is not None for step in mine) or any(self.blocker(step) for step in mine):
-            return False
-        takes = mine[0].takes if not isinstance(mine[0], Certify) else ()
-        return len(takes) - len(self.lost(takes)) >= stage.at_least
-
-    def wanted(self, take: Take) -> str:
-        """Say why no living stage wants an exposure; empty if one does."""
-        users = self.plan.users(take)
-        if any(self.alive(planned) for planned in users):
-            return ""
-        return "; ".join(dict.fromkeys(self.why_dead(planned) for planned in users))
-
-    def why_dead(self, planned: PlannedStage) -> str:
-        """Say why a stage wants no more exposures."""
-        mine = [step for step in self.plan.steps if not isinstance(step, Take) and step.stage == planned.index]
-        blocked = next((self.blocker(step) for step in mine if self.blocker(step)), "")
-        if blocked:
-            return blocked
-        ended = [step for step in mine if self.status.get(step.id) is not None]
-        return (
-            f"{planned.stage.kind} {self.outcome(planned.index)}"
-            if ended
-            else (f"{planned.stage.kind} can no longer have {planned.at_least} frames")
-        )

@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field
 
-from latcal.engine.ledger import INTERRUPTED, Ledger
+from latcal.engine.ledger import Ledger
 from latcal.engine.level_times import search_range
+from latcal.engine.standing import INTERRUPTED
 from latcal.errors import BuildError, CameraError, NotReady, Problem
-from latcal.model.events import Solved, Status
+from latcal.model.events import Solved
 from latcal.model.frames import AmplifierFrame
 from latcal.model.geometry import Preparation
-from latcal.model.steps import Take
+from latcal.model.steps import Status, Take
 from latcal.numerics import exposure as solving
 from latcal.plugin.protocols import CameraDescription
 
@@ -121,7 +122,7 @@ class Levels:
         probes = [step for step in steps if isinstance(step, Take) and step.probe and step.sequence == take.sequence]
         if not self.ledger.wait_for(partial(self.ledger.ended, tuple(step.id for step in probes))):
             raise CameraError(INTERRUPTED)
-        return probes, [step for step in probes if self.ledger.status[step.id] is Status.DONE]
+        return probes, [step for step in probes if self.ledger.standing.status[step.id] is Status.DONE]
 
     def _zero(self, take: Take) -> dict[_Place, float]:
         """Give the levels without light of a sequence, by place [electron]; empty where overscans say them.

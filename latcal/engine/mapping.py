@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from latcal.engine.ledger import INTERRUPTED
+from latcal.engine.standing import INTERRUPTED
 from latcal.errors import BuildError, PluginError
 from latcal.model.measurements import Measurements
 from latcal.model.metrics import Measurement

@@ -10,6 +10,7 @@ from attrs import evolve, field, mutable
 
 from latcal.engine import budget, checking, level_times
 from latcal.engine.estimate import estimate
+from latcal.engine.foresight import with_foresight
 from latcal.errors import PluginError, Problem, RecipeError, Where
 from latcal.model import rules as rule_language
 from latcal.model.exposures import Group
@@ -313,6 +314,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         remarks=(*recipe.remarks, *_remarks(draft)),
         versions=registry.versions,
     )
+    planned = evolve(planned, estimate=with_foresight(planned.estimate, planned, registry, described, planned.budget, {}))
     problems = list(checking.after(planned, registry))
     for _, found in registry.hook("latcal_check_plan", plan=planned):
         problems += found

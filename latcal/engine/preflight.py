@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from astropy.time import Time
 from attrs import define, field, frozen
 
+from latcal.engine import budget
 from latcal.engine.agreement import Agreement
 from latcal.engine.asking import Asked
 from latcal.engine.estimate import estimate, lack_of_room
+from latcal.engine.foresight import with_foresight
 from latcal.engine.occupancy import occupancy
 from latcal.engine.ordering import does_whole_steps
 from latcal.errors import NotReady, PluginError, Problem, ProductNotFound
@@ -18,6 +20,7 @@ from latcal.model.frames import SETUP_KEYS, ExposureRequest, Setup
 from latcal.model.products import ProductRef
 from latcal.model.recipe import Occupied
 from latcal.model.steps import (
+    BudgetLine,
     Build,
     Certify,
     Estimate,
@@ -123,7 +126,15 @@ class _Preflight:
         use = self.plan.recipe.camera
         named = self.registry.named("camera", use.use)
         described = self.registry.ask(named, "describe", use.options, self.plan.instrument)
-        return estimate(self.takes, self.plan.instrument, described)
+        cost = estimate(self.takes, self.plan.instrument, described)
+        return with_foresight(cost, self.plan, self.registry, described, self._budget(), self.kept)
+
+    def _budget(self) -> Iterator[BudgetLine]:
+        """Give the noise budget, by what the store has too."""
+        found: dict[tuple[int, str], int] = {}
+        for (step, kind, _), ref in self.found.items():
+            found[step, kind] = min(ref.frames, found.get((step, kind), ref.frames))
+        return budget.lines(self.registry, self.plan.stages, self.plan.steps, found)
 
     def _camera_problems(self) -> Iterator[Problem]:
         """Ask the camera what of the exposures it cannot take, and in which setup each would come."""

@@ -12,9 +12,10 @@ from attrs import define, evolve
 
 from latcal.engine.assembling import assembled
 from latcal.engine.judging import judge, numbers, report_files, shown, waived
-from latcal.engine.ledger import INTERRUPTED, Ledger, Made
+from latcal.engine.ledger import Ledger, Made
 from latcal.engine.mapping import mapped, placed
 from latcal.engine.ordering import Ordering, does_whole_steps
+from latcal.engine.standing import INTERRUPTED
 from latcal.engine.watching import Seen, Watcher
 from latcal.engine.work import Needs, Work
 from latcal.errors import LatcalError
@@ -23,10 +24,9 @@ from latcal.model.events import (
     Certified,
     Judged,
     Noted,
-    Status,
 )
 from latcal.model.products import AmplifierProduct, Product, ProductRef
-from latcal.model.steps import Build, Certify, PlannedStage, Take, Verify
+from latcal.model.steps import Build, Certify, PlannedStage, Status, Take, Verify
 from latcal.model.verdicts import Verdict
 from latcal.plugin.calling import Guarded
 from latcal.plugin.declarations import Named
@@ -53,7 +53,7 @@ class ProcessingLane:
         """Do every step when its turn comes and what it needs has ended."""
         for step in self.ledger.plan.steps:
             if not isinstance(step, Take):
-                if step.id not in self.ledger.status:  # those of a kept stage have one
+                if step.id not in self.ledger.standing.status:  # those of a kept stage have one
                     self._process(step)
                 if isinstance(step, Verify):
                     self._release(step)
@@ -61,7 +61,7 @@ class ProcessingLane:
     def _process(self, step: Build | Verify | Certify) -> None:
         """Do one step when what it needs has ended, or say why it is skipped."""
         takes, seen = () if isinstance(step, Certify) else step.takes, dict[tuple[int, str, str], Any]()
-        if not isinstance(step, Certify) and not self.ledger.ended(takes) and not self._skip(step):
+        if not isinstance(step, Certify) and not self.ledger.ended(takes) and not self._hindered(step):
             watcher = Watcher(self.ledger, self.registry, self.work, self.executor)
             try:
                 watcher.prepare(step)
@@ -70,7 +70,7 @@ class ProcessingLane:
                 self.ledger.fail(step.id, error)
                 return
         came = self.ledger.wait_for(partial(self.ledger.ended, takes))
-        reason = self._skip(step) if came else INTERRUPTED
+        reason = self._hindered(step) if came else INTERRUPTED
         if reason:
             self.ledger.end(step.id, Status.SKIPPED, reason, 130 if reason == INTERRUPTED else 0)
             return
@@ -82,19 +82,9 @@ class ProcessingLane:
         else:
             self.ledger.end(step.id, status, why, code)
 
-    def _skip(self, step: Build | Verify | Certify) -> str:
-        """Say why a step has nothing to work on."""
-        ledger = self.ledger
-        if ledger.stop.is_set():
-            return INTERRUPTED
-        blocked = ledger.blocker(step)
-        if blocked:
-            return blocked
-        mine = [s for s in ledger.plan.steps if not isinstance(s, Take) and s.stage == step.stage and s.id < step.id]
-        for earlier in mine:
-            if ledger.status[earlier.id] is not Status.DONE:
-                return f"{step.kind} {ledger.outcome(step.stage)}"
-        return ""
+    def _hindered(self, step: Build | Verify | Certify) -> str:
+        """Say why a step has nothing to work on, so far; empty if nothing is known against it."""
+        return INTERRUPTED if self.ledger.stop.is_set() else self.ledger.standing.hindrance(step)
 
     def _do(self, step: Build | Verify | Certify, seen: Seen) -> tuple[Status, str, int]:
         match step:

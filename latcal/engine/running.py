@@ -155,6 +155,7 @@ def _started(
         steps=steps,
         camera_s=resolution.estimate.camera_s,
         at_most=resolution.estimate.at_most,
+        foreseen=resolution.estimate.foreseen,
         budget=plan.budget,
         detectors={detector.id: detector.name for detector in plan.instrument.detectors},
         place=registry.place(recipe.store.use, recipe.store.options),

@@ -11,8 +11,7 @@ from latcal.engine.ledger import Ledger
 from latcal.engine.mapping import mapped, task_of
 from latcal.engine.ordering import does_whole_steps
 from latcal.engine.work import Work
-from latcal.model.events import Status
-from latcal.model.steps import Build, Verify
+from latcal.model.steps import Build, Status, Verify
 from latcal.plugin.calling import Guarded
 from latcal.plugin.registry import Registry
 
@@ -66,7 +65,7 @@ class Watcher:
 
     def _next(self, left: list[int]) -> int | None:
         """Give the first take that is in the store, unless another waits to be."""
-        status = self.ledger.status
+        status = self.ledger.standing.status
         if any(take not in status for take in tuple(self.ledger.exposures)):
             return None
         return next((take for take in left if status.get(take) is Status.DONE), None)

@@ -13,12 +13,11 @@ from latcal.engine.ledger import Ledger
 from latcal.engine.preparing import spill
 from latcal.errors import BuildError, PluginError
 from latcal.formats.plain import unstructure
-from latcal.model.events import Status
 from latcal.model.frames import AmplifierFrame, Exposure, Setup
 from latcal.model.geometry import Detector
 from latcal.model.measurements import Measurements
 from latcal.model.products import AmplifierProduct, Product, ProductRef, Provenance
-from latcal.model.steps import Build, FromStep, PlannedStage, Verify, sources
+from latcal.model.steps import Build, FromStep, PlannedStage, Status, Verify, sources
 from latcal.plugin.inputs import AmplifierInputs, DetectorInputs
 from latcal.plugin.protocols import Store
 from latcal.plugin.registry import Registry
@@ -40,9 +39,9 @@ class Work:
     def arrived(self, step: Build | Verify) -> tuple[int, ...]:
         """Give the takes that arrived, if they are enough."""
         planned = self.ledger.planned(step)
-        arrived, lost = self.ledger.arrived(step.takes), self.ledger.lost(step.takes)
+        arrived, lost = self.ledger.standing.arrived(step.takes), self.ledger.standing.lost(step.takes)
         if len(arrived) < planned.at_least:
-            failed = [take for take in lost if self.ledger.status[take.id] is Status.FAILED]
+            failed = [take for take in lost if self.ledger.standing.status[take.id] is Status.FAILED]
             names = ", ".join(f"{take.sequence} {take.position}/{take.of}" for take in failed or lost)
             rest = len(lost) - len(failed) if failed else 0
             raise BuildError(
@@ -54,7 +53,7 @@ class Work:
 
     def missing(self, step: Build | Verify) -> tuple[str, ...]:
         """Name the takes that did not arrive, each with the reason."""
-        return self._named(step, {take.id: self.ledger.reasons[take.id] for take in self.ledger.lost(step.takes)})
+        return self._named(step, {take.id: self.ledger.standing.reasons.get(take.id, "") for take in self.ledger.standing.lost(step.takes)})
 
     def unused(self, step: Build | Verify) -> tuple[str, ...]:
         """Name the takes that arrived and are not used, each with the reason that their type gives."""
@@ -74,11 +73,11 @@ class Work:
 
     def _takes(self, step: Build | Verify) -> dict[int, int]:
         """Give the takes of a step that arrived, by exposure id."""
-        return {self.ledger.exposures[take].id: take for take in self.ledger.arrived(step.takes)}
+        return {self.ledger.exposures[take].id: take for take in self.ledger.standing.arrived(step.takes)}
 
     def _planned(self, step: Build | Verify) -> tuple[Exposure | None, ...]:
         """Give the exposures of a step as planned, None for those that did not arrive."""
-        arrived = set(self.ledger.arrived(step.takes))
+        arrived = set(self.ledger.standing.arrived(step.takes))
         return tuple(self.ledger.exposures[take] if take in arrived else None for take in step.takes)
 
     def groups(self, step: Build | Verify) -> tuple[tuple[int, ...], ...]:

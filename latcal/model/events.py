@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from enum import Enum
 from typing import TypeAlias
 
 from attrs import field, frozen
 
 from latcal.model.frames import Setup
 from latcal.model.products import ProductRef
-from latcal.model.steps import BudgetLine
+from latcal.model.steps import BudgetLine, Foreseen, Status
 from latcal.model.verdicts import Verdict
-
-
-class Status(Enum):
-    """How a step or a stage ended."""
-
-    DONE = "done"
-    REFUSED = "refused"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 @frozen
@@ -65,6 +55,8 @@ class RunStarted:
         The names of the instrument's detectors, by id.
     place : str
         Where the store lies; empty if its kind has no place.
+    foreseen : Foreseen or None
+        What is taken if the noise budget comes true; None if that is everything.
     """
 
     run: str
@@ -85,6 +77,7 @@ class RunStarted:
     budget: tuple[BudgetLine, ...] = ()
     detectors: Mapping[int, str] = field(factory=dict)
     place: str = ""
+    foreseen: Foreseen | None = None
 
 
 @frozen

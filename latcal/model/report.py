@@ -23,11 +23,11 @@ from latcal.model.events import (
     Shown,
     Solved,
     StageLine,
-    Status,
     StepEnded,
     StepLine,
 )
 from latcal.model.products import ProductRef
+from latcal.model.steps import Status
 from latcal.model.verdicts import Verdict
 
 _BADNESS = (0, 1, 4, 3, 2, 130)

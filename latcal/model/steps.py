@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -16,6 +17,15 @@ from latcal.model.verdicts import Acceptance
 
 SPARE = "  (probe, if it is needed)"
 """How the label of a probe ends that is taken only where others do not tell enough."""
+
+
+class Status(Enum):
+    """How a step or a stage ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @frozen
@@ -193,6 +203,8 @@ class BudgetLine:
         Expected noise over the noise of one frame, minus one; None if only the store can tell.
     limit : float
         The rule's own limit on it.
+    time_s : float or None [s]
+        Of the exposures that it is of, where `case` is not empty; None if their type does not tell.
     """
 
     stage: int
@@ -204,6 +216,43 @@ class BudgetLine:
     more: int | None = None
     note: str = ""
     more_of: str = ""
+    time_s: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the rule will fail on these exposures."""
+        return self.excess is not None and abs(self.excess) > self.limit
+
+    def concerns(self, take: Take) -> bool:
+        """Tell whether it is of an exposure, as far as that is known."""
+        return not self.case or (self.time_s is not None and self.time_s == take.time_s)
+
+
+@frozen
+class Foreseen:
+    """What a run does if the noise budget comes true: what WILL FAIL is refused, and what needs it is skipped.
+
+    Parameters
+    ----------
+    refused : tuple of int
+        Stages that will be refused.
+    skipped : tuple of int
+        Steps that are then skipped; of their exposures those that have not begun when the refusal is known.
+    camera_s : float [s]
+        Camera time of the exposures that are taken for certain, or may have begun by then.
+    least_s : float [s]
+        Camera time if every refusal is known before the next exposure. It equals `camera_s` where the camera waits for
+        the stages that are refused (``wait: true``).
+    at_most, expected_s : bool, float or None [s]
+        As those of `Estimate`, of what `camera_s` is of.
+    """
+
+    refused: tuple[int, ...]
+    skipped: tuple[int, ...]
+    camera_s: float
+    least_s: float
+    at_most: bool = False
+    expected_s: float | None = None
 
 
 @frozen
@@ -213,18 +262,21 @@ class Estimate:
     Parameters
     ----------
     camera_s : float [s]
-        Camera time.
+        Camera time, if nothing is refused.
     at_most : bool
         Whether it is only an upper limit, some times being yet to be solved.
     raw_bytes : int [byte]
     expected_s : float or None [s]
         Camera time by the light that the camera knows of; None if it knows none.
+    foreseen : Foreseen or None
+        What is taken if the noise budget comes true; None if no refusal that it says would save an exposure.
     """
 
     camera_s: float
     at_most: bool
     raw_bytes: int
     expected_s: float | None = None
+    foreseen: Foreseen | None = None
 
 
 @frozen

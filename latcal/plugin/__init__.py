@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         RunStarted,
         Shown,
         Solved,
-        Status,
         StepEnded,
         StepStarted,
     )
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from latcal.model.recipe import Sequence
     from latcal.model.report import RunReport, StageReport, StepReport, fold
     from latcal.model.rules import Rule
-    from latcal.model.steps import SPARE, Build, Certify, Plan, Step, Take, Verify
+    from latcal.model.steps import SPARE, Build, Certify, Plan, Status, Step, Take, Verify
     from latcal.model.validity import ValidityRange, instant, stamp
     from latcal.model.verdicts import Acceptance, Finding, Limits, Tally, Verdict
     from latcal.plugin.declarations import (
@@ -216,7 +215,7 @@ _HOMES = {
     ),
     "latcal.model.events": (
         "Built", "Certified", "Event", "Exposed", "Figure", "Ingested", "Judged", "Kept", "Noted", "Resolved",
-        "RunEnded", "RunStarted", "Shown", "Solved", "Status", "StepEnded", "StepStarted",
+        "RunEnded", "RunStarted", "Shown", "Solved", "StepEnded", "StepStarted",
     ),
     "latcal.model.exposures": ("Exposures", "Group", "Ladder", "Level", "Rung"),
     "latcal.model.frames": ("AmplifierFrame", "Exposure", "ExposureRequest", "Frame", "Plane", "Setup"),
@@ -229,7 +228,7 @@ _HOMES = {
     "latcal.model.recipe": ("Sequence",),
     "latcal.model.report": ("RunReport", "StageReport", "StepReport", "fold"),
     "latcal.model.rules": ("Rule",),
-    "latcal.model.steps": ("SPARE", "Build", "Certify", "Plan", "Step", "Take", "Verify"),
+    "latcal.model.steps": ("SPARE", "Build", "Certify", "Plan", "Status", "Step", "Take", "Verify"),
     "latcal.model.validity": ("ValidityRange", "instant", "stamp"),
     "latcal.model.verdicts": ("Acceptance", "Finding", "Limits", "Tally", "Verdict"),
     "latcal.plugin.declarations": (

@@ -147,7 +147,7 @@ def _is_gate(gate: Gate) -> bool:
 
 
 def _is_expected(expected: Expectation) -> bool:
-    maybe_known = (number for number in (expected.excess, expected.more) if number is not None)
+    maybe_known = (number for number in (expected.excess, expected.more, expected.time_s) if number is not None)
     return all(_is_number(number) for number in (expected.limit, *maybe_known))
 
 

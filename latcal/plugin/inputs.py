@@ -162,6 +162,8 @@ class Expectation:
         How many more frames would bring it within the limit; 0 if it is; None if no number would.
     more_of : str
         Which frames these are, where the stage has several times: ``30 s``.
+    time_s : float or None [s]
+        Of the frames of a `case`: then a plan counts how many fail, and foresees a refusal.
     """
 
     rule: str
@@ -171,3 +173,4 @@ class Expectation:
     case: str = ""
     note: str = ""
     more_of: str = ""
+    time_s: float | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from latcal.model.metrics import Scope
+from latcal.model.steps import Foreseen
 from latcal.model.verdicts import Finding, Tally, Verdict
 from latcal.model.wording import with_error, worded, worded_unit
 
@@ -17,6 +19,7 @@ __all__ = [
     "duration",
     "file_size",
     "finding_text",
+    "foreseen_texts",
     "kept_text",
     "more_frames",
     "tally_text",
@@ -56,6 +59,47 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def foreseen_texts(foreseen: Foreseen, kinds: Sequence[str], whole_s: float, whole: str) -> tuple[str, str]:
+    """Say how long the camera is wanted if the noise budget comes true, and why that is less than the whole.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        By stage: its calibration type.
+    whole_s : float [s]
+    whole : str
+        How long it is wanted if nothing is refused, and that in words.
+
+    Returns
+    -------
+    (str, str)
+        ``8 s`` and ``the bias WILL FAIL, and steps 6 to 13 are skipped (1 min 16 s if all passed)``. Where the camera does
+        not wait for the verdict, ``8 s to 1 min 16 s`` and ``the bias WILL FAIL, and what has not begun by then of steps
+        6 to 13 is skipped``.
+    """
+    likely = foreseen.camera_s if foreseen.expected_s is None else foreseen.expected_s
+    least, most = duration(foreseen.least_s), duration(likely)
+    sure = "" if not foreseen.at_most else "at most " if foreseen.expected_s is None else "likely "
+    failing = dict.fromkeys(kinds[stage] for stage in foreseen.refused)
+    steps = f"step{'s' if len(foreseen.skipped) > 1 else ''} {_spans(foreseen.skipped)}"
+    why = f"the {' and the '.join(failing)} WILL FAIL, and "
+    passed = f" ({whole} if all passed)" if foreseen.camera_s < whole_s else ""
+    if least != most:
+        return f"{least} to {sure}{most}", f"{why}what has not begun by then of {steps} is skipped{passed}"
+    return sure + most, f"{why}{steps} {'are' if len(foreseen.skipped) > 1 else 'is'} skipped{passed}"
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """Write rising numbers, those that follow one another as their span: ``6 to 13, 20``."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return ", ".join(map(digits, spans))
 
 
 def file_size(size: float) -> str:

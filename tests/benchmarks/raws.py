@@ -79,14 +79,14 @@ def by_latcal(path):
     return [raw(amplifier) for amplifier in detector.amplifiers]
 
 
-KEPT = []
+INSTRUMENTS = []
 
 
 def instrument_once():
     """Give the instrument of this process."""
-    if not KEPT:
-        KEPT.append(instrument())
-    return KEPT[0]
+    if not INSTRUMENTS:
+        INSTRUMENTS.append(instrument())
+    return INSTRUMENTS[0]
 
 
 DECODERS = {"astropy": by_astropy, "fitsio": by_fitsio, "latcal": by_latcal}

@@ -15,7 +15,7 @@ from corner import CORNER, EVERY
 from latcal.engine.opening import open_store
 from latcal.engine.reading import read
 from latcal.errors import RecipeError
-from latcal.model.events import Status
+from latcal.model.steps import Status
 
 DAY = """\
 latcal: 1

@@ -298,6 +298,9 @@ def test_a_preflight_says_what_is_kept_and_what_is_left(cupboard: Cupboard, go: 
     assert list(resolution.kept) == [0]
     assert len(resolution.takes) == 3
     assert resolution.estimate.raw_bytes == planned.estimate.raw_bytes * 3 / 7
+    judged = plan(read(REFERENCE.replace(", verify: {drop: [noise, cr_noise]}", ", wait: true"), "night.yaml", plugins), plugins)
+    assert judged.estimate.foreseen.refused == (0,)  # a bias of three frames would be, and a kept one is not
+    assert check_ready(judged, plugins, now=lambda: AFTERNOON).estimate.foreseen is None
 
 
 def test_a_command_that_is_repeated_keeps_the_reference_and_checks_again(

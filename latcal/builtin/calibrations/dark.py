@@ -156,7 +156,9 @@ def _expected(time: float, times: list[float], biases: int, limit: float, case: 
         return numerics.budget.dark_excess(time, times + [longest] * more, independent=False, bias_frames=biases)
 
     of = f"{longest:g} s" if len(set(times)) > 1 else ""
-    return Expectation("noise", excess(0), limit, numerics.budget.frames_needed(excess, limit, 0), case, more_of=of)
+    return Expectation(
+        "noise", excess(0), limit, numerics.budget.frames_needed(excess, limit, 0), case, more_of=of, time_s=time
+    )
 
 
 def _bias_weight(times: list[float], noise: list[float]) -> float:

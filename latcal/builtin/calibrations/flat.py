@@ -226,17 +226,18 @@ def expect(outlook: Outlook) -> Iterable[Expectation]:
     times = [time for time in outlook.times_s if time > 0.0]
     frames = outlook.frames.get("flat") or (len(times) if outlook.internal else 0)
     if outlook.internal and len(set(times)) > 1 and len(times) == frames:
-        return [_expected(math.fsum(times) / time, limit, True, f"{time:g} s") for time in sorted(set(times))]
+        return [_expected(math.fsum(times) / time, limit, True, time) for time in sorted(set(times))]
     if not frames:
         return [Expectation("noise", None, limit, note="known once the frames of the flat are counted")]
-    return [_expected(float(frames), limit, outlook.internal, "")]
+    return [_expected(float(frames), limit, outlook.internal)]
 
 
-def _expected(worth: float, limit: float, internal: bool, case: str) -> Expectation:
+def _expected(worth: float, limit: float, internal: bool, time: float | None = None) -> Expectation:
+    case = "" if time is None else f"{time:g} s"
     excess = math.sqrt(max(1.0 + (-1.0 if internal else 1.0) / worth, 0.0)) - 1.0
     enough = numerics.budget.frames_needed(lambda n: numerics.budget.flat_excess(n, independent=not internal), limit, 1)
     more = None if enough is None else max(enough - math.floor(worth), 0)
-    return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case, more_of=case)
+    return Expectation("noise", excess, limit, more if abs(excess) > limit else 0, case, more_of=case, time_s=time)
 
 
 def _signal(inputs: AmplifierInputs, frame: AmplifierFrame) -> Read:

@@ -10,7 +10,7 @@ from attrs import frozen
 from latcal.builtin.reporters.failures import failures
 from latcal.builtin.reporters.figures import figures
 from latcal.plugin import SPARE, ProductRef, RunReport, RunStarted, StageReport, Status, StepReport
-from latcal.plugin.wording import counted, duration, kept_text, verdict_text, worded
+from latcal.plugin.wording import counted, duration, foreseen_texts, kept_text, verdict_text, worded
 
 GOOD, BAD, ODD, LOUD = "green", "red", "yellow", "bold"
 _EXITS = {
@@ -78,8 +78,7 @@ def opening(started: RunStarted) -> Iterator[Line]:
     yield Line(f"  run         {started.run}, began {started.began[:19]} TAI")
     doing = [step for step in started.steps if not step.kept]
     exposures = sum(step.verb == "take" for step in doing)
-    most = "at most " if started.at_most else ""
-    time = f"; {most}{duration(started.camera_s)} of camera time" if exposures else ""
+    time = f"; {_camera_time(started)}" if exposures else ""
     yield Line(f"  plan        {counted(exposures, 'exposure')}, {counted(len(doing), 'step')}{time}")
     kept = {step.stage for step in started.steps if step.kept}
     for stage in (stage for stage in started.stages if stage.index not in kept):
@@ -87,6 +86,16 @@ def opening(started: RunStarted) -> Iterator[Line]:
             yield Line(f"  UNVERIFIED  {stage.kind} will not be judged: {stage.unverified}", ODD)
         if stage.dropped:
             yield Line(f"  DROPPED     {stage.kind} is not judged by {', '.join(stage.dropped).upper()}", ODD)
+
+
+def _camera_time(started: RunStarted) -> str:
+    """Say how long the camera is wanted, and why that is less than it might be where a refusal is foreseen."""
+    whole = ("at most " if started.at_most else "") + duration(started.camera_s)
+    if started.foreseen is None:
+        return f"{whole} of camera time"
+    kinds = [stage.kind for stage in started.stages]
+    time, why = foreseen_texts(started.foreseen, kinds, started.camera_s, whole)
+    return f"{time} of camera time: {why}"
 
 
 def references(report: RunReport) -> Iterator[Line]:
