@@ -12,7 +12,9 @@ from corner import on_the_corner
 
 import latcal
 from latcal.builtin.calibrations import bias
-from latcal.builtin.cameras.simulated import SimulatedCamera, SimulatedOptions, describe
+from latcal.builtin.cameras.simulated import describe
+from latcal.builtin.cameras.simulation.camera import SimulatedCamera
+from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.engine import watching
 from latcal.errors import BuildError
 from latcal.model.events import Judged, StepEnded

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
-from latcal import plugin
-from latcal.numerics import combine, correct
-from latcal.numerics.arrays import Pixels, Wide
+from latcal import numerics, plugin
 from latcal.plugin import AmplifierInputs, Measurement, Rule, combining, hookimpl, judging, option
 
 if TYPE_CHECKING:
     from astropy.units import Quantity
+    from latcal.numerics.arrays import Pixels, Wide
 
 NAME, RATE, LADDER = "dark_current", "electron / s", "take 3 or more, one twice as long as another: [4 x 5 s, 4 x 60 s]"
 FACTS = (
@@ -98,8 +97,8 @@ def build_amplifier(inputs: AmplifierInputs) -> plugin.Part:
     if what := fault(inputs.dark_times_s):
         raise plugin.BuildError(f"{what} ({LADDER})")
     times, noise, bias = np.array(inputs.dark_times_s), np.array(inputs.frame_noise), inputs.need("bias")
-    stack = [correct.subtract(frame.reader, bias.reader) for frame in inputs.frames]
-    combined = combine.rate(stack, inputs.dark_times_s, inputs.frame_noise, inputs.shape)
+    stack = [numerics.correct.subtract(frame.reader, bias.reader) for frame in inputs.frames]
+    combined = numerics.combine.rate(stack, inputs.dark_times_s, inputs.frame_noise, inputs.shape)
     of_bias = np.sum(times / noise**2) / np.sum((times / noise) ** 2)  # what a rate takes of an error of the bias
     sigma = np.sqrt(combined.variance + of_bias**2 * bias.variance.read())
     hot = np.nan_to_num(combined.image) > np.fmax(5 * sigma, inputs.options.hot.to_value(RATE))
