@@ -159,11 +159,10 @@ class Stack:
 
         What was given `before` may be written over.
         """
-        rooms = before or [None] * len(self.reads)
-        return [
-            (read(rows) if room is None or not isinstance(read, ReadsAgain) else read.again(rows, room)).reshape(-1)
-            for read, room in zip(self.reads, rooms, strict=True)
-        ]
+        if not before:
+            return [read(rows).reshape(-1) for read in self.reads]
+        rooms = zip(self.reads, before, strict=True)
+        return [(read.again(rows, room) if isinstance(read, ReadsAgain) else read(rows)).reshape(-1) for read, room in rooms]
 
     def strips(self, blocks: Iterator[Strip], rows: int) -> Iterator[tuple[Strip, list[NDArray[Any]]]]:
         """Read blocks without margin, and give strips of some rows of them with the numbers of every frame, n of (k,).
