@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,8 @@ class Watcher:
     executor: Guarded
 
     def prepare(self, step: Build | Verify) -> None:
-        """Let the executor get workers ready for a step whose frames are still to come, if it can."""
+        """Let the executor get workers ready for a step whose frames are still to come, if it can; load what reports need."""
+        importlib.import_module("astropy.io.misc.yaml")  # by which tables are written: a fifth of a second
         named = self.registry.named("calibration", step.kind)
         name = "build_amplifier" if isinstance(step, Build) else "measure"
         if callable(getattr(self.executor.opened, "prepare", None)) and getattr(named.declaration, name) is not None:

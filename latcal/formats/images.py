@@ -69,10 +69,10 @@ class Image:
         ValueError
             If its bytes are not what the header says.
         """
-        pixels = self.rows(section[0])[:, section[1]]
+        pixels = self(section[0])[:, section[1]]
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=not pixels.flags.owndata)
 
-    def rows(self, rows: slice) -> NDArray[Any]:
+    def __call__(self, rows: slice) -> NDArray[Any]:
         """Read whole rows, (n, nx), in the byte order of the file: a fresh array.
 
         Raises
@@ -80,21 +80,29 @@ class Image:
         StoreError, OSError, ValueError
             As `read`.
         """
+        return self.again(rows, None)
+
+    def again(self, rows: slice, room: NDArray[Any] | None) -> NDArray[Any]:
+        """Read whole rows, where the image is plain into an array that was given before: `latcal.numerics.arrays.ReadsAgain`."""
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.begin)
             if zlib.crc32(file.read(self.data - self.begin)) != self.check:
                 raise StoreError(f"{self.path} has changed since it was opened")
             if self.dtype is not None:
-                numbers = self._plain(file, rows)
+                numbers = self._plain(file, rows, room)
             elif self.tiles is not None:
                 numbers = self.tiles.decode(_bytes(file, self.end - self.data), rows, self.shape)
             else:
                 return self._by_astropy(file)[rows]
         return _as_unsigned(numbers) if self.unsigned else numbers
 
-    def _plain(self, file: Any, rows: slice) -> NDArray[Any]:
+    def _plain(self, file: Any, rows: slice, room: NDArray[Any] | None) -> NDArray[Any]:
         start, stop, _ = rows.indices(self.shape[0])
-        numbers = np.empty((max(stop - start, 0), self.shape[1]), self.dtype)
+        shape, kind = (max(stop - start, 0), self.shape[1]), np.dtype(self.dtype)
+        if room is not None and room.dtype.itemsize == kind.itemsize and room.size >= shape[0] * shape[1]:
+            numbers = room.reshape(-1)[: shape[0] * shape[1]].view(kind).reshape(shape)
+        else:
+            numbers = np.empty(shape, kind)
         file.seek(self.data + start * self.shape[1] * numbers.itemsize)
         got = file.readinto(numbers.reshape(-1).view(np.uint8))
         if got != numbers.nbytes:

@@ -59,7 +59,7 @@ class Canvas:
         """Put what was found by a closer look at some pixels of a strip; give how many of their samples were left out."""
         less = planes.counted - planes.kept
         self.kept[strip.write].reshape(-1)[places] = planes.kept
-        self.left_out[strip.write].reshape(-1)[places] = less > 0
+        self.left_out[strip.write].reshape(-1)[places[less > 0]] = True
         variance = self.factor * planes.variance
         for plane, better in ((self.image, planes.image), (self.variance, variance), (self.quality, planes.quality)):
             plane[strip.write].reshape(-1)[places] = better

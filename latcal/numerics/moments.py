@@ -71,6 +71,8 @@ class Moments:
         Of the samples, from n.
     extremes : sequence of (Alike, (k,), (k,)) [unit of the frames]
         The least and the greatest offset of frames of like noise.
+    spare : (3, k)
+        For what is worked out of these: fresh memory would be fetched, and given back, for each strip.
     """
 
     reference: Pixels
@@ -78,6 +80,7 @@ class Moments:
     centre: Pixels
     variance: Pixels
     extremes: Sequence[tuple[Alike, Pixels, Pixels]]
+    spare: Pixels
 
     def suspicious(self, clip: float) -> NDArray[np.intp]:
         """Give the pixels where a sample may be further than its limit from the median, which is not known.
@@ -85,14 +88,17 @@ class Moments:
         The median is within one standard deviation of the mean. A pixel all samples of which are within their limits of
         the mean less that much is innocent; the rest, and all with NaN, are suspicious.
         """
-        spread = np.sqrt(self.variance)
+        spread, reach, level = self.spare
+        np.sqrt(self.variance, out=spread)
         spread *= SLACK
         innocent = np.ones(spread.size, dtype=np.bool_)
         for group, least, greatest in self.extremes:
-            reach = np.maximum(greatest - self.centre, self.centre - least)
+            np.maximum(np.subtract(greatest, self.centre, out=reach), np.subtract(self.centre, least, out=level), out=reach)
             reach += spread
             if group.slope:
-                level = np.maximum(self.reference + self.centre - spread, np.float32(0.0))
+                np.add(self.reference, self.centre, out=level)
+                level -= spread
+                np.maximum(level, np.float32(0.0), out=level)
                 level *= np.float32(clip * clip * group.slope)
                 level += np.float32(clip * clip * group.floor)
                 innocent &= reach <= np.sqrt(level, out=level)
@@ -105,7 +111,7 @@ class Moments:
 class Summing:
     """Sums up strips of a stack, all of them in the same memory: moments hold until the next.
 
-    `planes` are the reference, the sum, the weighted sum, the sum of squares, two for each group, and one to spare.
+    `planes` are the reference, the sum, the weighted sum, the sum of squares, three to spare, and two for each group.
     """
 
     frames: Stack
@@ -118,14 +124,14 @@ class Summing:
     def of(cls, frames: Stack, groups: tuple[Alike, ...], size: int) -> Summing:
         """Allocate what strips of up to `size` pixels need."""
         most = min(max(len(group.places) for group in groups), max(AT_ONCE // (4 * size), 1))
-        planes = np.empty((5 + 2 * len(groups), size), dtype=np.float32)
+        planes = np.empty((7 + 2 * len(groups), size), dtype=np.float32)
         weighted = bool(np.ptp(frames.weights) != 0.0)
         return cls(frames, groups, weighted, planes, np.empty((most, size), dtype=np.float32))
 
     def __call__(self, numbers: Sequence[NDArray[Any]]) -> Moments:
         """Sum up the numbers of all frames, n of (k,); call it where numpy's errors are ignored."""
         size, count = numbers[0].size, len(numbers)
-        reference, total, heavy, squares, spare, *ends = self.planes[:, :size]
+        reference, total, heavy, squares, spare, _, _, *ends = self.planes[:, :size]
         first = self.groups[0].places[0]
         self.frames.reference(numbers[first], first, reference)
         shares: Wide = self.frames.weights / self.frames.weights.sum()
@@ -151,4 +157,4 @@ class Summing:
         squares *= np.float32(1.0 / count)
         squares -= np.multiply(total, total, out=spare)
         np.maximum(squares, np.float32(0.0), out=squares)
-        return Moments(reference, heavy if self.weighted else total, total, squares, extremes)
+        return Moments(reference, heavy if self.weighted else total, total, squares, extremes, self.planes[4:7, :size])

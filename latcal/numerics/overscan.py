@@ -117,10 +117,10 @@ class WithPedestals:
         """Put other pixels [adu] in their place, without pedestals."""
         return evolve(self, pixels=pixels, subtracted=True)
 
-    def part(self, rows: slice, columns: slice) -> Pixels:
-        """Give some pixels without their pedestals, as a fresh array [adu]."""
+    def part(self, rows: slice, columns: slice, out: Pixels | None = None) -> Pixels:
+        """Give some pixels without their pedestals [adu], in `out` or as a fresh array."""
         part = self.pixels[rows, columns]
-        return part.copy() if self.subtracted else part - narrow(self.pedestals[rows])[:, None]
+        return np.subtract(part, np.float32(0.0) if self.subtracted else narrow(self.pedestals[rows])[:, None], out=out)
 
 
 def subtract(
@@ -242,20 +242,24 @@ def subtract_parallel(
 def _write(found: WithPedestals, columns: Pixels, saturation: float, scale: np.float32, out: Pixels) -> int:
     """Write what is left of the data, and tell how many pixels are saturated.
 
-    All is done with some rows at a time: they stay in the cache, and the memory is walked through once.
+    All is done with some rows at a time, always in the same memory: they stay in the cache, and the pixels are walked through
+    once. What turns them only copies: arithmetic on numbers in reverse order is not vectorised.
     """
     saturated = 0
     at_once = max(AT_ONCE // max(out.shape[1], 1), 1)
+    room = np.empty((min(at_once, out.shape[0]), out.shape[1]), np.float32)
     for start in range(0, out.shape[0], at_once):
         rows = slice(start, min(start + at_once, out.shape[0]))
-        left = found.part(slice(found.rows.start + rows.start, found.rows.start + rows.stop), found.columns)
+        left = room[: rows.stop - rows.start]
+        found.part(slice(found.rows.start + rows.start, found.rows.start + rows.stop), found.columns, left)
         left -= columns
         if not (left.max(initial=-np.inf) < saturation and left.min(initial=np.inf) > -np.inf):  # NaN is the greatest
             with np.errstate(invalid="ignore"):
                 full = left >= np.float32(saturation)
             saturated += int(np.count_nonzero(full))
             left[full | ~np.isfinite(left)] = np.nan
-        np.multiply(left, scale, out=out[rows])
+        left *= scale
+        out[rows] = left
     return saturated
 
 

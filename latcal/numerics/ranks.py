@@ -43,14 +43,14 @@ class Ranking:
         return cls(
             frames,
             network(count, wanted),
-            np.empty((3, size), dtype=np.float32),
+            np.empty((6, size), dtype=np.float32),
             np.empty((count, size), dtype=np.float32),
         )
 
     def __call__(self, numbers: Sequence[NDArray[Any]]) -> tuple[Moments, list[Pixels]]:
         """Give moments and ranked offsets of n of (k,) numbers; a pixel with NaN has a NaN mean, and ranks in disorder."""
         size, count = numbers[0].size, len(numbers)
-        reference, mean, variance = self.planes[:, :size]
+        reference, mean, variance, *_ = self.planes[:, :size]
         self.frames.reference(numbers[0], 0, reference)
         offsets = self.offsets[:, :size]
         for index, row in enumerate(offsets):
@@ -59,9 +59,9 @@ class Ranking:
         np.einsum("ij,ij->j", offsets, offsets, out=variance)
         mean *= np.float32(1.0 / count)
         variance *= np.float32(1.0 / count)
-        variance -= mean * mean
+        variance -= np.multiply(mean, mean, out=self.planes[3, :size])
         np.maximum(variance, np.float32(0.0), out=variance)
-        return Moments(reference, mean, mean, variance, ()), ordered(offsets, self.pairs)
+        return Moments(reference, mean, mean, variance, (), self.planes[3:, :size]), ordered(offsets, self.pairs)
 
 
 def sorted_columns(values: Wide) -> Wide:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from latcal.errors import BuildError
-from latcal.numerics.arrays import Mask, Pixels, ReadNumbers, Wide
+from latcal.numerics.arrays import Mask, Pixels, ReadNumbers, ReadsAgain, Wide
 
 STRIP_PIXELS: Final = 131_072
 """Pixels of one strip of one frame; latcal's choice, measured: a few planes of them stay in the cache of a processor, and two
@@ -154,15 +154,24 @@ class Stack:
                 np.divide(plane, np.float32(scale), out=plane)
         return pixels
 
-    def numbers(self, rows: slice) -> list[NDArray[Any]]:
-        """Read rows of every frame as they are: n of (k,), of any number type, not scaled."""
-        return [read(rows).reshape(-1) for read in self.reads]
+    def numbers(self, rows: slice, before: Sequence[NDArray[Any]] = ()) -> list[NDArray[Any]]:
+        """Read rows of every frame as they are: n of (k,), of any number type, not scaled.
+
+        What was given `before` may be written over.
+        """
+        if not before:
+            return [read(rows).reshape(-1) for read in self.reads]
+        rooms = zip(self.reads, before, strict=True)
+        return [(read.again(rows, room) if isinstance(read, ReadsAgain) else read(rows)).reshape(-1) for read, room in rooms]
 
     def strips(self, blocks: Iterator[Strip], rows: int) -> Iterator[tuple[Strip, list[NDArray[Any]]]]:
-        """Read blocks without margin, and give strips of some rows of them with the numbers of every frame, n of (k,)."""
-        width = self.shape[1]
+        """Read blocks without margin, and give strips of some rows of them with the numbers of every frame, n of (k,).
+
+        They hold until the next is asked for.
+        """
+        width, numbers = self.shape[1], list[NDArray[Any]]()
         for block in blocks:
-            numbers = self.numbers(block.read)
+            numbers = self.numbers(block.read, numbers)
             for start in range(block.read.start, block.read.stop, rows):
                 part = slice(start, min(start + rows, block.read.stop))
                 places = slice((part.start - block.read.start) * width, (part.stop - block.read.start) * width)

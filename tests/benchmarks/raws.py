@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from measuring import contest, machine, options, report, table, told
 
-from latcal.builtin.executors.workers import KEPT
+from latcal.builtin.executors import workers
 
 FRAMES, PROCESSES, NOISE, PEDESTAL = 20, 2, 8.0, 20_000.0
 LAYOUTS = {"rows": 1, "tiles": 64}
@@ -151,7 +151,7 @@ def warm(path):
 
 def shared(name, files):
     """Do a work with all processes; give what it took, that of the processes included."""
-    os.environ.update({**KEPT, **os.environ})  # as latcal's own processes have it, for all contenders
+    os.environ.update({**workers.KEPT, **os.environ})  # as latcal's own processes have it, for all contenders
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         pool.map(warm, files[:PROCESSES] * 2, chunksize=1)
         warm(files[0])

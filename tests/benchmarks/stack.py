@@ -61,8 +61,7 @@ def readers(files):
 
     def reader(path):
         block = blocks(path)[0]
-        image = image_of(path, block.cards, block.shape, block.places, block.check)
-        return image.rows
+        return image_of(path, block.cards, block.shape, block.places, block.check)
 
     return [reader(path) for path in files]
 

@@ -34,6 +34,22 @@ def test_a_plain_image_is_read_as_it_was_written(tmp_path, kind, number):
     assert np.array_equal(got.read(PART), pixels[PART])
 
 
+@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "f4"])
+def test_a_plain_image_is_read_into_what_was_read_before(tmp_path, kind):
+    """If it is large enough, and as it was written even if it was worked on."""
+    path, pixels = tmp_path / "plain.fits", numbers(kind)
+    fits.PrimaryHDU(pixels).writeto(path)
+    read = opened(path, 0)
+    room = read(slice(0, 10)).reshape(-1)
+    room[...] = 7
+    again = read.again(slice(20, 29), room)
+    assert np.shares_memory(again, room)
+    assert np.array_equal(again, pixels[20:29])
+    more = read.again(slice(0, 12), again.reshape(-1))
+    assert not np.shares_memory(more, room)
+    assert np.array_equal(more, pixels[:12])
+
+
 @pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", "u4"])
 @pytest.mark.parametrize("rows", [1, 8, 37])
 def test_what_rice_compressed_is_read_as_it_was_written(tmp_path, kind, rows):

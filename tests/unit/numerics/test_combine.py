@@ -409,6 +409,32 @@ def test_threads_do_not_change_a_combination(combination):
     assert (one.rejected, one.model_sigma) == (two.rejected, two.model_sigma)
 
 
+class Again:
+    """Reads a frame, from the second block on into what it gave before."""
+
+    def __init__(self, frame):
+        self.frame, self.used = frame, 0
+
+    def __call__(self, rows):
+        return self.frame[rows].copy()
+
+    def again(self, rows, room):
+        self.used += 1
+        part = room[: self.frame[rows].size].reshape(-1, SHAPE[1])
+        part[...] = self.frame[rows]
+        return part
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_reading_into_the_same_memory_does_not_change_a_combination(combination):
+    cube = counts(7)
+    wanted, stack = combination(readers(cube), [5.0] * 7, SHAPE, rows=7), [Again(frame) for frame in cube.astype(">u2")]
+    got = combination(stack, [5.0] * 7, SHAPE, rows=7, threads=2)
+    assert all(read.used for read in stack)
+    for name in ("image", "variance", "kept", "quality"):
+        assert np.array_equal(getattr(got, name), getattr(wanted, name), equal_nan=True), name
+
+
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_a_reader_that_fails_in_a_thread_fails_the_combination(combination):
     def read(rows):
