@@ -66,14 +66,14 @@ def test_an_interrupt_ends_the_run_and_every_worker_of_this_computer(tmp_path: P
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(tmp_path.glob("store/reports/*/workers.json")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=300)
     assert process.returncode == 130, told
     assert "Traceback" not in told
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while left := processes(process.pid):  # what multiprocessing keeps its books with ends a moment after the program
         assert time.monotonic() < deadline, left
         time.sleep(0.05)

@@ -72,5 +72,5 @@ def test_every_plane_and_number_is_that_of_the_serial_executor(
         for name, plane in one.planes.items():
             np.testing.assert_array_equal(plane, other.planes[name], strict=True)
     with Client(cluster) as client:
-        client.wait_for_workers(2, timeout=30)
+        client.wait_for_workers(2, timeout=300)
         assert set(map(tuple, client.run(workplaces).values())) == {()}
