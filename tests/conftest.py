@@ -1,10 +1,15 @@
 """What many tests begin with: the plugins loaded once, and a night run from the text of a recipe."""
 
+# ruff: noqa: E402  numpy reads the environment when it is imported
 from __future__ import annotations
 
 import gc
 import json
 import os
+
+for _library in ("OMP", "OPENBLAS"):  # before numpy is imported: threads of a few small matrices mostly wait, and keep others from working
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterable
 from pathlib import Path
 

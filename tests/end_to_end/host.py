@@ -96,7 +96,7 @@ def state() -> dict[str, Any]:
 
 def left() -> dict[str, list[str]]:
     """Give the threads, processes and scratch folders that are left, once they had time to end."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while True:
         gc.collect()
         found = {

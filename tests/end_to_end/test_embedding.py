@@ -50,7 +50,7 @@ def test_the_examples_run_in_another_program_and_leave_it_as_it_was(titles: tupl
     scratch.mkdir()
     done = subprocess.run(
         [sys.executable, str(HOST), str(examples)],
-        capture_output=True, text=True, check=False, timeout=240, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=600, cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

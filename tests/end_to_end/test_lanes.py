@@ -68,7 +68,7 @@ class StrangeCamera(SimulatedCamera):
 
     def take(self, request: Any) -> Iterator[Any]:
         if type(self).gate is not None:
-            type(self).gate.acquire(timeout=20)
+            type(self).gate.acquire(timeout=300)
         if request.index in self.faults.lost:
             raise CameraError(f"exposure {request.number} never arrived")
         if self.faults.broken and request.index == 1:
@@ -145,7 +145,7 @@ def test_the_report_is_the_same_whichever_lane_is_slow(monkeypatch: pytest.Monke
         else:  # nothing is built before the last exposure is in
             monkeypatch.setattr(StrangeCamera, "gate", None)
             monkeypatch.setattr(
-                ProcessingLane, "process", lambda self, released=released: (released.wait(60), process(self))
+                ProcessingLane, "process", lambda self, released=released: (released.wait(300), process(self))
             )
         planned = plan(read(TEXT, "night.yaml", plugins), plugins)
         heard, order = [], []
@@ -274,7 +274,7 @@ def test_two_runs_at_once_on_one_registry_do_not_cross() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     for word in ("left", "right"):
         heard = reporter.rooms[word]
         assert heard[-1] == "closed"

@@ -114,7 +114,7 @@ stages:
   - {measure: slow, frames: [second], verify: &v}
 limits: {abort: 5 s}
 """.replace("&v", "{waived_by: a test, reason: nothing is judged}")
-AT_ONCE_S = 20.0
+AT_ONCE_S = 300.0
 """What a busy machine may need for what takes a second [s]; building takes an hour, and so does the exposure."""
 
 
@@ -154,12 +154,10 @@ AS_FOUND = ["lamp on", "lamp off", "lamp on", "lamp off", "closed"]
 
 def test_a_second_signal_leaves_at_once_when_the_lamp_is_off_though_building_would_take_an_hour(tmp_path: Path) -> None:
     with begun(tmp_path) as running:
-        began = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):  # the second comes while the lamp is still being switched off
             running.send_signal(number)
             time.sleep(0.2)
-        _, err = running.communicate(timeout=60)
-        assert time.monotonic() - began < AT_ONCE_S
+        _, err = running.communicate(timeout=AT_ONCE_S)
     assert running.returncode == 130
     assert hardware(tmp_path) == AS_FOUND
     assert err.splitlines() == ["stopping: the exposure under way is given up (again to leave at once)", "left"]
@@ -170,20 +168,20 @@ def test_a_second_signal_leaves_a_camera_that_hangs_after_its_time_and_says_so(t
     with begun(tmp_path, "camera.stuck=true", "limits.abort=1 s") as running:
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        assert running.stderr.readline().startswith("stopping")  # two of one number at once would be one
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
-        assert 1.0 < time.monotonic() - began < AT_ONCE_S
+        _, err = running.communicate(timeout=AT_ONCE_S)
+        assert time.monotonic() - began > 1.0
     assert running.returncode == 130
     assert err.splitlines()[-1] == "left: the camera was not made safe in time (see that its hardware is)"
 
 
 def test_a_third_signal_waits_for_nothing(tmp_path: Path) -> None:
     with begun(tmp_path, "camera.stuck=true", "limits.abort=1 h") as running:
-        for _ in range(3):
+        until = time.monotonic() + AT_ONCE_S
+        while running.poll() is None and time.monotonic() < until:  # a busy machine may hear two at once, as one
             running.send_signal(signal.SIGINT)
             time.sleep(0.3)
-        running.communicate(timeout=AT_ONCE_S)
     assert running.returncode == -signal.SIGINT
 
 
@@ -193,7 +191,7 @@ def test_a_terminal_that_is_gone_ends_a_run_in_order(tmp_path: Path) -> None:
     try:
         with begun(tmp_path, both, seen="exposing") as running:  # nothing is built before both are there
             running.send_signal(signal.SIGHUP)
-            out, _ = running.communicate(timeout=60)
+            out, _ = running.communicate(timeout=AT_ONCE_S)
     finally:
         signal.signal(signal.SIGHUP, before)
     assert running.returncode == 130

@@ -219,7 +219,7 @@ def test_a_writer_that_is_killed_in_the_middle_of_a_commit_keeps_nobody_from_rea
     store.certify([store.put(samples.product(), "run-1")], "calib", NIGHT)
     store.repository.close()
     registry = Path(store.options.repo, "gen3.sqlite3")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(registry)], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(registry)], check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL
     assert registry.with_name("gen3.sqlite3-journal").exists()  # what it began is to be undone, by who can write
     assert len(list(store.list())) == 1
@@ -245,7 +245,7 @@ def put_and_die(folder: Path) -> None:
 def test_a_run_that_is_killed_between_put_and_certify_leaves_nothing_certified_and_a_rerun_works(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=put_and_die, args=(tmp_path,))
     process.start()
-    process.join(120)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     with copied(tmp_path) as store:
         assert not list(store.list())

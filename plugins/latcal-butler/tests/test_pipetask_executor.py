@@ -118,7 +118,7 @@ with Butler.from_config(repo, writeable=True) as butler:
     butler.collections.register(output)
 with open({pid!r}, "w") as file:
     file.write(f"{{os.getpid()}} {{output}}")
-time.sleep(60)
+time.sleep(3600)
 """
 
 
@@ -131,7 +131,7 @@ def test_a_run_that_is_interrupted_ends_its_process_and_knows_what_that_made(tmp
     stop = threading.Event()
 
     def interrupt() -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         stop.set()

@@ -42,8 +42,8 @@ def test_what_is_no_address_is_told_so(registry: Registry, tmp_path: Path) -> No
 
 def test_a_scheduler_without_workers_is_told_so(registry: Registry, tmp_path: Path) -> None:
     with LocalCluster(n_workers=0, processes=False, dashboard_address=":0", silence_logs=50) as empty:
-        plan = planned(registry, tmp_path, on(empty.scheduler_address, connect="0.5 s"), *BIASES)
-        with pytest.raises(NotReady, match=r"has no worker, and none came within 'connect: 0.5 s' \(start workers\)"):
+        plan = planned(registry, tmp_path, on(empty.scheduler_address, connect="5 s"), *BIASES)
+        with pytest.raises(NotReady, match=r"has no worker, and none came within 'connect: 5 s' \(start workers\)"):
             latcal.run(plan, registry)
 
 

@@ -56,7 +56,7 @@ def in_a_thread(function, *arguments, **more):
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10.0)
+    thread.join(120.0)
     return errors
 
 

@@ -40,7 +40,7 @@ def stands(pid):
 
 def comes(what):
     """Wait until something is seen; whether it is."""
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 60.0
     while not what() and time.monotonic() < until:
         time.sleep(0.01)
     return what()

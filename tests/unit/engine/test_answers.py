@@ -22,7 +22,7 @@ def break_off() -> None:
 def test_an_answer_is_what_the_call_gave_or_raised() -> None:
     caller = Caller("test")
     answers = [caller.ask(lambda: 3), caller.ask(refuse)]
-    assert all(answer.wait(10) for answer in answers)
+    assert all(answer.wait(120) for answer in answers)
     assert answers[0].result() == 3
     with pytest.raises(CameraError, match="no"):
         answers[1].result()
@@ -34,25 +34,25 @@ def test_a_bug_of_ours_is_no_answer_and_the_next_call_is_done(monkeypatch: pytes
     monkeypatch.setattr(threading, "excepthook", seen.append)
     caller = Caller("test")
     answer, thread = caller.ask(break_off), caller._thread
-    thread.join(10)
+    thread.join(120)
     assert answer.ended.is_set()
     with pytest.raises(PluginError, match="broke off"):
         answer.result()
     assert "our own bug" in str(seen[0].exc_value)
-    assert caller.ask(lambda: 42).wait(10)
+    assert caller.ask(lambda: 42).wait(120)
     caller.end()
 
 
 def test_calls_are_done_one_after_another_in_one_thread_that_is_no_one_elses() -> None:
     caller, order, threads = Caller("test"), list[int](), set[Any]()
     answers = [caller.ask(lambda n=n: (order.append(n), threads.add(threading.current_thread()))) for n in range(20)]
-    assert answers[-1].wait(10)
+    assert answers[-1].wait(120)
     assert order == list(range(20))
     (thread,) = threads
     assert thread.daemon
     assert thread is not threading.current_thread()
     caller.end()
-    thread.join(10)
+    thread.join(120)
     assert not thread.is_alive()
 
 

@@ -18,7 +18,7 @@ from latcal.model.recipe import TimeLimits
 from latcal.plugin.calling import Guarded
 from latcal.testing.sensors import request
 
-PATIENCE = 20.0
+PATIENCE = 300.0
 """Longer than any limit here [s]."""
 
 

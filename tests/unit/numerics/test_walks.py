@@ -24,7 +24,7 @@ def test_every_item_is_done_once(threads):
 
 
 def test_two_threads_work_at_a_time():
-    both = threading.Barrier(2, timeout=10.0)
+    both = threading.Barrier(2, timeout=120.0)
 
     def work(items):
         for _ in items:
