@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import latcal
 import numpy as np
 import pytest
 from deeds import workplaces
-from distributed import Client
+from distributed import Client, LocalCluster
 from latcal.formats.products import digest
 from latcal.plugin import Build, Event, Product, RunReport, Status, StepStarted
 from latcal.plugin.lookup import run_collection
@@ -43,18 +42,18 @@ def serial(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> tupl
     ],
 )
 def test_every_plane_and_number_is_that_of_the_serial_executor(
-    use: str, settings: tuple[str, ...], count: int, registry: Registry, cluster: Any, address: str, tmp_path: Path, serial: tuple[RunReport, list[Product]]
+    use: str, settings: tuple[str, ...], count: int, registry: Registry, mortal: LocalCluster, tmp_path: Path, serial: tuple[RunReport, list[Product]]
 ) -> None:
     """And of the run nothing is left on the workers. In the run by detectors, a worker is killed in a Build."""
     killed: list[int] = []
 
     def kill(event: Event) -> None:
         if use == "dask" and not killed and isinstance(event, StepStarted) and isinstance(plan.steps[event.step], Build):
-            with Client(cluster) as client:
+            with Client(mortal) as client:
                 killed.extend(client.run(os.getpid, workers=[next(iter(client.nthreads()))]).values())
             os.kill(killed[0], signal.SIGKILL)
 
-    plan = planned(registry, tmp_path, on(address, use=use), *settings)
+    plan = planned(registry, tmp_path, on(mortal.scheduler_address, use=use), *settings)
     report = run(plan, registry, kill)
     assert len(killed) == (use == "dask")
     (ours, products), (theirs, others) = (report, every_product(registry, tmp_path, report)), serial
@@ -71,6 +70,5 @@ def test_every_plane_and_number_is_that_of_the_serial_executor(
         assert one.kind != "gain" or np.isfinite(one.tables["amplifiers"]["gain"].values).all()
         for name, plane in one.planes.items():
             np.testing.assert_array_equal(plane, other.planes[name], strict=True)
-    cluster.wait_for_workers(2, timeout=120)
-    with Client(cluster) as client:
+    with Client(mortal) as client:
         assert set(map(tuple, client.run(workplaces).values())) == {()}

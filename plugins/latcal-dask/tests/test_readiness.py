@@ -50,7 +50,6 @@ def test_a_scheduler_without_workers_is_told_so(registry: Registry, tmp_path: Pa
 @pytest.fixture
 def strange(cluster: LocalCluster) -> Iterator[Any]:
     """Let one of the workers be unlike the others."""
-    cluster.wait_for_workers(2, timeout=120)
     with Client(cluster) as client:
         (worker, *_) = client.nthreads()
 

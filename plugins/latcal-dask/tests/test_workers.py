@@ -28,10 +28,10 @@ def opened(address: str, folder: Path, connect: str = PATIENCE) -> AmplifierExec
     return AmplifierExecutor(DaskOptions(scheduler=address, connect=connect), world)
 
 
-def test_a_worker_that_is_killed_costs_its_own_tasks_and_no_other(address: str, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_costs_its_own_tasks_and_no_other(mortal: LocalCluster, tmp_path: Path) -> None:
     items = [str(tmp_path / f"{number:02}") for number in range(40)]
     items[20] += "fatal"
-    with opened(address, tmp_path) as executor:
+    with opened(mortal.scheduler_address, tmp_path) as executor:
         pids = list(Tasks(executor.workers, Task(note_and_die_once, "mine")).over(items))
     done = {item: Path(item).read_text("utf-8").split() for item in items}
     dead = done[items[20]][0]
@@ -44,10 +44,10 @@ def test_a_worker_that_is_killed_costs_its_own_tasks_and_no_other(address: str, 
 
 
 def test_an_item_that_ends_as_many_workers_as_may_is_named_with_the_last_of_them(
-    cluster: LocalCluster, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mortal: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
-    with opened(address, tmp_path) as executor:
+    monkeypatch.setattr(mortal.scheduler, "allowed_failures", 0)
+    with opened(mortal.scheduler_address, tmp_path) as executor:
         words = r"^mine: the dark lord: 1 worker ended while doing it, the last of them tcp://127\.0\.0\.1:\d+ \(give workers"
         with pytest.raises(BuildError, match=words):
             list(executor.map(Task(die, "mine"), ["the dark lord"]))

@@ -16,7 +16,7 @@ from latcal_indi.options import Cover, IndiOptions, Lamp, Waits
 SMALL = Path(__file__).with_name("small.yaml")
 TWO = Path(__file__).with_name("two.yaml")
 SHORT = Waits(
-    connect="3 s", discover="4 s", answer="3 s", filter="4 s", lamp="3 s", cover="6 s", frame="2 s", abort="2 s",
+    connect="3 s", discover="15 s", answer="3 s", filter="4 s", lamp="3 s", cover="6 s", frame="2 s", abort="2 s",
     restore="12 s",
 )  # fmt: skip
 """Limits for tests: long enough for a busy machine, short enough to wait for."""

@@ -179,7 +179,7 @@ def test_what_cannot_be_taken_is_said_before_the_first_exposure(connected, tmp_p
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are(connected, tmp_path):
     with pytest.raises(CameraError, match=r"'CCD Simulatr' is no device .* waits.discover 4 s .*Filter Simulator"):
-        camera(connected.port, tmp_path, devices=("CCD Simulatr",)).__enter__()
+        camera(connected.port, tmp_path, devices=("CCD Simulatr",), waits=evolve(SHORT, discover="4 s")).__enter__()
 
 
 def test_a_server_that_is_not_there_is_waited_for_within_its_limit(tmp_path):
