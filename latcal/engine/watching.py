@@ -40,7 +40,7 @@ class Watcher:
     def watch(self, step: Verify) -> Seen:
         """Observe frames until all takes of a step have ended; what comes last is left to `measure`.
 
-        Nothing is observed while an exposure waits to be stored: the camera comes first.
+        Nothing is observed while an exposure waits for another to be stored: the camera comes first.
 
         Raises
         ------
@@ -54,7 +54,8 @@ class Watcher:
         left = list(step.takes)
         while self.ledger.wait_for(lambda: self._over(step) or self._next(left) is not None) and not self._over(step):
             take = self._next(left)
-            assert take is not None
+            if take is None:  # an exposure came meanwhile
+                continue
             left.remove(take)
             items = list(self.work.amplifiers(step, self.work.needed(step), ((take,),), internal=False))
             found = mapped(self.executor, named, "observe", iter(items), self.ledger.stop)
@@ -66,8 +67,8 @@ class Watcher:
         return self.ledger.ended(step.takes)
 
     def _next(self, left: list[int]) -> int | None:
-        """Give the first take that is in the store, unless another waits to be."""
+        """Give the first take that is in the store, unless more than one other is on its way there."""
         status = self.ledger.standing.status
-        if any(take not in status for take in tuple(self.ledger.exposures)):
+        if sum(take not in status for take in tuple(self.ledger.exposures)) > 1:
             return None
         return next((take for take in left if status.get(take) is Status.DONE), None)
