@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve
+from attrs import Factory, define, evolve, field
 
 from latcal.engine.assembling import assembled
 from latcal.engine.judging import judge, numbers, report_files, shown, waived
@@ -16,15 +17,17 @@ from latcal.engine.ledger import Ledger, Made
 from latcal.engine.mapping import mapped, placed
 from latcal.engine.ordering import Ordering, does_whole_steps
 from latcal.engine.standing import INTERRUPTED
-from latcal.engine.watching import Seen, Watcher
+from latcal.engine.watching import Watcher
 from latcal.engine.work import Needs, Work
 from latcal.errors import LatcalError
+from latcal.formats.products import reference
 from latcal.model.events import (
     Built,
     Certified,
     Judged,
     Noted,
 )
+from latcal.model.geometry import Detector
 from latcal.model.products import AmplifierProduct, Product, ProductRef
 from latcal.model.steps import Build, Certify, PlannedStage, Status, Take, Verify
 from latcal.model.verdicts import Verdict
@@ -43,6 +46,10 @@ class ProcessingLane:
     registry: Registry
     work: Work
     executor: Guarded
+    watcher: Watcher = field(
+        init=False,
+        default=Factory(lambda lane: Watcher(lane.ledger, lane.registry, lane.work, lane.executor), takes_self=True),
+    )
 
     @property
     def whole_steps(self) -> bool:
@@ -60,12 +67,12 @@ class ProcessingLane:
 
     def _process(self, step: Build | Verify | Certify) -> None:
         """Do one step when what it needs has ended, or say why it is skipped."""
-        takes, seen = () if isinstance(step, Certify) else step.takes, dict[tuple[int, str, str], Any]()
+        takes = () if isinstance(step, Certify) else step.takes
         if not isinstance(step, Certify) and not self.ledger.ended(takes) and not self._hindered(step):
-            watcher = Watcher(self.ledger, self.registry, self.work, self.executor)
             try:
-                watcher.prepare(step)
-                seen.update(watcher.watch(step) if isinstance(step, Verify) else {})
+                self.watcher.prepare(step)
+                if isinstance(step, Verify):
+                    self.watcher.watch(step)
             except LatcalError as error:
                 self.ledger.fail(step.id, error)
                 return
@@ -76,7 +83,7 @@ class ProcessingLane:
             return
         self.ledger.start(step.id)
         try:
-            status, why, code = self._do(step, seen)
+            status, why, code = self._do(step)
         except LatcalError as error:
             self.ledger.fail(step.id, error)
         else:
@@ -86,12 +93,12 @@ class ProcessingLane:
         """Say why a step has nothing to work on, so far; empty if nothing is known against it."""
         return INTERRUPTED if self.ledger.stop.is_set() else self.ledger.standing.hindrance(step)
 
-    def _do(self, step: Build | Verify | Certify, seen: Seen) -> tuple[Status, str, int]:
+    def _do(self, step: Build | Verify | Certify) -> tuple[Status, str, int]:
         match step:
             case Build():
                 self._build(step)
             case Verify():
-                verdict = self._verify(step, seen)
+                verdict = self._verify(step)
                 if not verdict.accepted:
                     return Status.REFUSED, refusal(verdict), 1
             case Certify():
@@ -127,11 +134,29 @@ class ProcessingLane:
                 product = assembled(self.registry, named, inputs, mine)
                 if grouped:
                     product = evolve(product, exposure=self.ledger.exposures[group[0]].id)
-                ref = self.work.store.put(product, self.ledger.run)
+                ref, parts[detector.id] = self._kept(step, product, detector, needs)
                 self._note_failures(step, ref, product)
-                refs[detector.id], parts[detector.id] = ref, self.work.spilled(product, ref, detector.id)
+                refs[detector.id] = ref
             made[group[0]] = Made(refs, parts)
         self._built(step, Made(groups=made) if grouped else made[groups[0][0]])
+
+    def _kept(
+        self, step: Build, product: Product, detector: Detector, needs: Needs
+    ) -> tuple[ProductRef, Mapping[str, AmplifierProduct]]:
+        """Put a product into the store; while that takes, the frames of the last detector are observed against it.
+
+        First its pixels are written for workers, under the name that our own stores give it: astropy turns the bytes of planes
+        round and back while it writes them.
+        """
+        usual, planned = reference(product, self.ledger.run), self.ledger.planned(step)
+        parts = self.work.spilled(product, usual, detector.id)
+        with ThreadPoolExecutor(1, "latcal-put") as pool:
+            putting = pool.submit(self.work.store.put, product, self.ledger.run)
+            if detector.id == planned.detectors[-1] and not product.exposure:
+                used = {kind: by_amplifier for kind, (_, by_amplifier) in needs[detector.id].items()}
+                self.watcher.meanwhile(step, detector, {**used, step.kind: parts}, putting.done)
+            ref = putting.result()
+        return ref, parts if ref == usual else self.work.renamed(ref, usual, detector.id)
 
     def _note_failures(self, step: Build, ref: ProductRef, product: Product) -> None:
         for reason, amplifiers in failures(product).items():
@@ -142,7 +167,7 @@ class ProcessingLane:
             self.ledger.made[step.id] = whole
         self.ledger.emit(Built(step.id, whole.every))
 
-    def _verify(self, step: Verify, seen: Seen) -> Verdict:
+    def _verify(self, step: Verify) -> Verdict:
         planned = self.ledger.planned(step)
         named = self.registry.named("calibration", step.kind)
         takes = self.work.arrived(step)
@@ -158,7 +183,7 @@ class ProcessingLane:
             if self.whole_steps:
                 found = list(Ordering(self.work, self.executor).verify(step))
             else:
-                items = self.work.exposures(step, needs, groups, seen)
+                items = self.work.exposures(step, needs, groups, self.watcher.seen(step))
                 found = [m for result in self._map("measure", named, items) for m in result]
             measured = placed(named, "measure", measured, found)
         products = self._products(step, needs)

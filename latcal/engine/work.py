@@ -158,6 +158,14 @@ class Work:
         self._tables[ref.id] = evolve(product, planes={})
         return parts
 
+    def renamed(self, ref: ProductRef, before: ProductRef, detector: int) -> Mapping[str, AmplifierProduct]:
+        """Give a product's pixels, which are there under another name, the one that the store gave it."""
+        parts = self._parts[ref.id, detector] = {
+            name: evolve(part, ref=ref) for name, part in self._parts[before.id, detector].items()
+        }
+        self._tables[ref.id] = self._tables[before.id]
+        return parts
+
     def detectors(self, planned: PlannedStage) -> list[Detector]:
         """Give the detectors of a stage."""
         return [self.ledger.plan.instrument.detector(detector) for detector in planned.detectors]

@@ -257,8 +257,8 @@ class CalibrationType(Declaration):
         judged by its products alone.
     observe : callable
         `AmplifierInputs` of one exposure to what `measure` then finds in `AmplifierInputs.seen`: what can be told of a frame as it
-        comes, while the noise pooled over its set is not known. It is asked where the product is there before the
-        frames, and of no frame in particular: `measure` must give the same without it. None where nothing is gained.
+        comes, while the noise pooled over its set is not known. It is asked where there is time, before all frames have come or
+        while the product is put into the store: `measure` must give the same without it. None where nothing is gained.
     residual : callable
         `AmplifierInputs` of one exposure to the image that was measured, for ``keep: [residuals]``; None if there is none.
     summarise : callable

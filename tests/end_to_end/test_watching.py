@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from corner import on_the_corner
 
 import latcal
@@ -15,10 +16,11 @@ from latcal.builtin.calibrations import bias
 from latcal.builtin.cameras.simulated import describe
 from latcal.builtin.cameras.simulation.camera import SimulatedCamera
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
-from latcal.engine import watching
+from latcal.builtin.stores.folder.store import FolderStore
+from latcal.engine import processing_lane, watching
 from latcal.errors import BuildError
 from latcal.model.events import Judged, StepEnded
-from latcal.plugin import AmplifierInputs, CameraType, hookimpl
+from latcal.plugin import AmplifierInputs, CameraType, Product, ProductRef, hookimpl
 
 FRAMES = 5
 TEXT = on_the_corner(
@@ -80,7 +82,7 @@ def test_frames_are_observed_before_the_last_has_come_and_the_numbers_are_the_sa
     night: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     HeldCamera.gate = threading.Semaphore(FRAMES)
-    monkeypatch.setattr(watching.Watcher, "watch", lambda *_: {})
+    monkeypatch.setattr(watching.Watcher, "watch", lambda *_: None)
     at_the_end = judged(night(CHECK))
     monkeypatch.undo()
     seen, measured, mapped = list[str](), list[bool](), watching.mapped
@@ -105,6 +107,41 @@ def test_frames_are_observed_before_the_last_has_come_and_the_numbers_are_the_sa
     assert as_they_come.numbers == at_the_end.numbers
     one, other = ([(tally.rule, list(tally.failed.values())) for tally in found.verdict.tallies] for found in (as_they_come, at_the_end))
     assert one == other
+
+
+def test_frames_are_observed_while_their_bias_is_put_and_the_numbers_are_the_same(
+    night: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever name the store gives it."""
+    again = MAKE.replace("calib/a", "calib/b")
+    HeldCamera.gate = threading.Semaphore(2 * FRAMES)
+    monkeypatch.setattr(watching.Watcher, "meanwhile", lambda *_: None)
+    afterwards = judged(night(again))
+    monkeypatch.undo()
+    observed, seen, put = threading.Event(), list[bool](), FolderStore.put
+    mapped, of_residual, reference = watching.mapped, bias.judging.of_residual, processing_lane.reference
+
+    def counted(executor: Any, named: Any, name: str, *rest: Any) -> Iterator[Any]:
+        yield from mapped(executor, named, name, *rest)
+        seen.append(False)
+        if len(seen) == FRAMES:
+            observed.set()
+
+    def slowly(self: FolderStore, product: Product, run: str) -> ProductRef:
+        assert observed.wait(60)
+        return put(self, product, run)
+
+    def noted(inputs: AmplifierInputs, left: Any) -> Any:
+        seen.append(inputs.seen is not None)
+        return of_residual(inputs, left)
+
+    monkeypatch.setattr(watching, "mapped", counted)
+    monkeypatch.setattr(bias.judging, "of_residual", noted)
+    monkeypatch.setattr(FolderStore, "put", slowly)
+    monkeypatch.setattr(processing_lane, "reference", lambda *given: evolve(reference(*given), id="another"))
+    meanwhile = judged(night(MAKE.replace("calib/a", "calib/c")))
+    assert seen.count(True) == 2 * FRAMES
+    assert meanwhile.numbers == afterwards.numbers
 
 
 def test_a_stage_whose_frames_cannot_be_observed_fails_at_once_and_wants_no_more_of_them(
