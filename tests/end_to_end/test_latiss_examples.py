@@ -218,8 +218,7 @@ SHORTER = "exp_times_flat=[0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0, 1.2
 def curves(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[tuple[Path, Result]]:
     """Give a folder whose store has a curve and defects of the whole bench: of its corner an edge is too large a part."""
     folder = tmp_path_factory.mktemp("curves")
-    fewer = ("n_bias=14", "n_dark=14", "exp_times_dark=30")
-    settings = (LAMP % 80, *(f"config.{key}" for key in (*REFERENCE, SHORTER, *fewer)))
+    settings = (LAMP % 80, *(f"config.{key}" for key in (*REFERENCE, SHORTER)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         done, _ = timed("ptc", registry, *IN_RED, *(word for setting in settings for word in ("--set", setting)), on=ON_BENCH)
