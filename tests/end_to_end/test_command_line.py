@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from click.testing import CliRunner, Result
-from corner import on_the_corner
+from corner import CORNER, EVERY, on_the_corner
 
 import latcal as api
 from latcal.cli import main
@@ -29,9 +29,10 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 THREE = str(RECIPES / "three_biases.yaml")
 # the recipe is of LATISS at full size (tests/full_size); here on the bench, without the first frame that settles
 BENCH = ("--set", "instrument=bench", "--set", "camera.settling=0 electron", "--set", "report=[{use: console}]")
+ON_CORNER = ("--set", f"instrument={CORNER}", "--set", f"accept.amplifiers={EVERY}", *BENCH[2:])
 TWENTY = ("--set", "sequences.biases.exposures=20 x 0 s", "--set", "sequences.darks.exposures=20 x 15 s")
 
-CHECK = """\
+CHECK = on_the_corner("""\
 latcal: 1
 title: The biases of another night, against those of the first
 instrument: bench
@@ -39,21 +40,21 @@ camera: {use: simulated, seed: 7, first: 100, settling: 0 electron}   # the same
 store: {use: folder, root: ./store}
 sequences: {biases: {image: bias, exposures: 20 x 0 s}}
 stages: [{check: bias, frames: [biases], collections: [calib/three_biases]}]
-"""
-NIGHT = """\
+""")
+NIGHT = on_the_corner("""\
 latcal: 1
-title: Biases and darks
+title: Biases, and so many darks that what interrupts it comes before they are all taken
 instrument: bench
 camera: {use: simulated, seed: 7}
 store: {use: folder, root: ./store}
 sequences:
   biases: {image: bias, exposures: 12 x 0 s}
-  darks: {image: dark, exposures: 12 x 15 s}
+  darks: {image: dark, exposures: 200 x 15 s}
 stages:
   - {make: bias, frames: [biases]}
   - {make: dark, frames: [darks]}
 certify: {into: calib/night, begin: 2026-01-01, end: open}
-"""
+""")
 BIAS = on_the_corner("""\
 latcal: 1
 title: Biases
@@ -179,8 +180,8 @@ def excess(root: Path, part: str) -> Any:
 
 
 def test_twenty_biases_are_accepted_by_themselves_and_by_those_of_another_night(here: Path) -> None:
-    assert "  bias NOISE        -2.5 %  limit 5 %\n" in latcal("plan", THREE, *BENCH, *TWENTY).output
-    done = latcal("recipe", THREE, *BENCH, *TWENTY)
+    assert "  bias NOISE        -2.5 %  limit 5 %\n" in latcal("plan", THREE, *ON_CORNER, *TWENTY).output
+    done = latcal("recipe", THREE, *ON_CORNER, *TWENTY)
     assert done.exit_code == 0, done.output
     assert "bias accepted: 20 exposures, 4 rules, no failure; nearest to a limit " in done.output
     assert "dark accepted: 20 exposures, 5 rules, no failure; nearest to a limit " in done.output
@@ -192,11 +193,11 @@ def test_twenty_biases_are_accepted_by_themselves_and_by_those_of_another_night(
     assert "bias accepted: 20 exposures, 4 rules, no failure; nearest to a limit " in done.output
     assert "certified" not in done.output
     outside = excess(here / "store", "*_check_bias")
-    # a 16,000 pixel noise is known to 0.56 %, the pooled noise of an amplifier's frames to 0.14 %: the mean of 320 to
-    # 0.05 %, and no single one is 4 sigma from what the budget says
+    # a 16,000 pixel noise is known to 0.56 %, the pooled noise of an amplifier's frames to 0.14 %: the mean of 40 to
+    # 0.13 %, and no single one is 4 sigma from what the budget says
     for seen, expected in ((inside, np.sqrt(1 - 1 / 20) - 1), (outside, np.sqrt(1 + 1 / 20) - 1)):
-        assert seen.shape == (320,)
-        assert seen.mean() == pytest.approx(expected, abs=0.002)
+        assert seen.shape == (20 * EVERY,)
+        assert seen.mean() == pytest.approx(expected, abs=0.004)
         assert np.abs(seen - expected).max() < 0.025
 
 
@@ -242,7 +243,7 @@ def test_an_interrupted_run_leaves_a_whole_store_that_the_next_run_goes_on_with(
     done = latcal("recipe", "bias.yaml", "--set", "certify.into=calib/next")
     assert done.exit_code == 0, done.output
     assert len(exposures(root)) == len(taken) + 12
-    assert min(set(exposures(root)) - set(taken)) >= taken[0] + 24  # what was reserved is not given again
+    assert min(set(exposures(root)) - set(taken)) >= taken[0] + 212  # what was reserved is not given again
     is_whole(root, registry)
 
 

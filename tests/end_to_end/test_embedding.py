@@ -66,5 +66,5 @@ def test_the_examples_run_in_another_program_and_leave_it_as_it_was(titles: tupl
         assert report["handlers"] == [], example
         assert report["exception handler"], example
         assert not any(report["left"].values()), example
-        # ticks come every 20 ms; half a second is time enough for what holds the interpreter's lock
+        # ticks come every 20 ms; half a second of a processor is enough for what holds the interpreter's lock
         assert not report["beside"] or report["longest silence"] < 0.5, example

@@ -6,6 +6,7 @@ to them, by the nominal gain over the true one, amplifier by amplifier.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from latcal.plugin.registry import Registry
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SEEDS = (7, 20261104)
+NIGHTS = SEEDS if os.environ.get("LATCAL_EVERY_TEST") else SEEDS[:1]
+"""Sensors of the long nights: another one by hand, with LATCAL_EVERY_TEST=1."""
 AMPLIFIERS = [f"C{row}{column}" for row in (1, 0) for column in range(8)]
 
 FEW = """\
@@ -154,7 +157,7 @@ def run(registry: Registry, text: str, root: Path, seed: int, *settings: str) ->
     return Night(report, products, tables, truth(SimulatedOptions(seed=seed), instrument.detectors[0]), instrument)
 
 
-@pytest.fixture(scope="module", params=SEEDS)
+@pytest.fixture(scope="module", params=NIGHTS)
 def quickstart(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Night:
     """Give a night of the shipped recipe: 20 biases, darks of 5, 15 and 30 s, 20 flats."""
     text = (RECIPES / "quickstart.yaml").read_text(encoding="utf-8")
@@ -184,8 +187,7 @@ def test_a_bias_of_twenty_is_the_true_structure_within_its_error(quickstart: Nig
         assert np.polyfit(there, seen, 1)[0] == pytest.approx(1, abs=0.02)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize(("count", "seed"), [(3, SEEDS[1]), (5, SEEDS[0])])
 def test_a_bias_of_few_frames_knows_its_error_too(tmp_path: Path, registry: Registry, count: int, seed: int) -> None:
     few = run(registry, FEW, tmp_path / "store", seed, f"sequences.biases.exposures={count} x 0 s")
     product = few.products["bias"]

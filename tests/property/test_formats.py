@@ -48,7 +48,7 @@ tables = st.dictionaries(
     names, st.dictionaries(names, st.builds(lambda values, unit: Column(tuple(values), unit), columns, st.sampled_from(["", "s"])), min_size=1),
     max_size=2,
 )
-few = settings(max_examples=40, deadline=None)  # files are written; how long that takes is the disk's affair
+few = settings(max_examples=25, deadline=None)  # files are written; how long that takes is the disk's affair
 
 
 @given(times)

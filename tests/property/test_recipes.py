@@ -27,7 +27,7 @@ def registry() -> Registry:
     return load_plugins(without=["latcal"], extra=[strangers])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(recipe=strategies.recipes())
 def test_a_recipe_that_is_written_reads_back_the_same(recipe: Recipe, registry: Registry) -> None:
     assert read(write(recipe, registry), recipe.name, registry) == recipe

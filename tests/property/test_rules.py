@@ -43,7 +43,7 @@ texts = st.text(max_size=60) | pieces.map(" ".join) | pieces.map("".join)
 
 
 @given(expressions)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_what_is_printed_reads_the_same_again(expression: Expression) -> None:
     assert parse(str(expression)) == expression
 
@@ -58,7 +58,7 @@ def warm() -> None:
 
 @pytest.mark.usefixtures("warm")
 @given(texts)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_text_is_evaluated(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for forbidden in ("eval", "exec", "compile"):

@@ -264,8 +264,11 @@ def test_what_is_pasted_from_the_page_is_read(text: str, registry: Registry) -> 
 
 
 def test_what_is_pasted_fits_the_schema_that_editors_use(registry: Registry) -> None:
+    schema = recipe_schema(registry)
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
     for config in ("{}", "{script_mode: BIAS, exp_times_dark: [5, 5], filter: 3}"):
-        jsonschema.validate(compose(f"latcal: 1\nprocedure: latiss\nconfig: {config}\n", "n.yaml").value, recipe_schema(registry))
+        validator(schema).validate(compose(f"latcal: 1\nprocedure: latiss\nconfig: {config}\n", "n.yaml").value)
 
 
 CANNOT = [
