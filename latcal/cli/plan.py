@@ -175,7 +175,6 @@ def _remark(line: BudgetLine) -> str:
 
 def _preflight(plan: Plan, registry: Registry) -> None:
     from latcal.cli.stopping import interruptible
-    from latcal.engine.budget import of_stage
     from latcal.engine.running import check_ready
 
     with interruptible():
@@ -188,12 +187,8 @@ def _preflight(plan: Plan, registry: Registry) -> None:
         click.echo(f"  note: {remark}")
     for line in dict.fromkeys(f"  stages.{need.stage} uses {need.ref} from {need.collection}" for need in needs):
         click.echo(line)
-    for planned in plan.stages:
-        frames = {need.kind: need.ref.frames for need in needs if need.stage == planned.index}
-        if planned.stage.verb == "check" and frames:
-            lines = of_stage(registry, planned, plan.stage_takes(planned.index), frames)
-            for text in _budget(lines):
-                click.echo(f"  {text}")
+    for text in _budget(line for line in resolution.budget if line not in plan.budget):
+        click.echo(f"  {text}")
 
 
 def _kept(plan: Plan, resolution: Resolution) -> Iterator[str]:

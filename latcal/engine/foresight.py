@@ -9,7 +9,7 @@ from attrs import evolve
 
 from latcal.engine.estimate import estimate
 from latcal.engine.standing import Standing
-from latcal.model.steps import BudgetLine, Estimate, Foreseen, Plan, PlannedStage, Status, Take, Verify
+from latcal.model.steps import BudgetLine, Certify, Estimate, Foreseen, Plan, PlannedStage, Status, Take, Verify
 from latcal.plugin.protocols import CameraDescription
 from latcal.plugin.registry import Registry
 
@@ -55,9 +55,14 @@ def with_foresight(
         estimate((take for take in plan.takes(tuple(ends)) if ends[take.id] is Status.DONE), plan.instrument, camera)
         for ends in (most, least)
     )
+    certified = {step.stage for step in plan.steps if isinstance(step, Certify)}
     least_s = shortest.camera_s if shortest.expected_s is None else shortest.expected_s
     foreseen = Foreseen(
-        refused=tuple(step.stage for step in plan.steps if isinstance(step, Verify) and least[step.id] is Status.REFUSED),
+        refused=tuple(
+            step.stage
+            for step in plan.steps
+            if isinstance(step, Verify) and least[step.id] is Status.REFUSED and step.stage in certified  # others skip no step
+        ),
         skipped=skipped,
         camera_s=taken.camera_s,
         least_s=least_s,

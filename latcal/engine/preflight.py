@@ -52,8 +52,10 @@ class Resolution:
         By stage: what is certified already and stands for what the stage would make.
     takes : frozenset of int
         The Take steps that some stage wants: those that are not kept.
+    budget : tuple of BudgetLine
+        The noise budget, by what was found in collections too.
     estimate : Estimate
-        What these cost.
+        What the exposures cost.
     remarks : tuple of str
         What stops nothing: what is certified will not hold now, and what the camera says.
     """
@@ -62,6 +64,7 @@ class Resolution:
     setups: Mapping[int, Setup]
     kept: Mapping[int, Kept]
     takes: frozenset[int]
+    budget: tuple[BudgetLine, ...]
     estimate: Estimate
     remarks: tuple[str, ...] = ()
 
@@ -127,14 +130,15 @@ class _Preflight:
         named = self.registry.named("camera", use.use)
         described = self.registry.ask(named, "describe", use.options, self.plan.instrument)
         cost = estimate(self.takes, self.plan.instrument, described)
-        return with_foresight(cost, self.plan, self.registry, described, self._budget(), self.kept)
+        return with_foresight(cost, self.plan, self.registry, described, self.budget, self.kept)
 
-    def _budget(self) -> Iterator[BudgetLine]:
-        """Give the noise budget, by what the store has too."""
+    @property
+    def budget(self) -> tuple[BudgetLine, ...]:
+        """The noise budget, by what the store has too."""
         found: dict[tuple[int, str], int] = {}
         for (step, kind, _), ref in self.found.items():
             found[step, kind] = min(ref.frames, found.get((step, kind), ref.frames))
-        return budget.lines(self.registry, self.plan.stages, self.plan.steps, found)
+        return tuple(budget.lines(self.registry, self.plan.stages, self.plan.steps, found))
 
     def _camera_problems(self) -> Iterator[Problem]:
         """Ask the camera what of the exposures it cannot take, and in which setup each would come."""
@@ -265,6 +269,7 @@ def resolve(plan: Plan, registry: Registry, store: Store, camera: Asked, now: Ti
         setups=asking.setups,
         kept=asking.kept,
         takes=frozenset(take.id for take in asking.takes),
+        budget=asking.budget,
         estimate=asking.estimate,
         remarks=(*_out_of_range(plan, now), *camera.remarks(), *closed_gates(camera.gates(), asking.takes)),
     )

@@ -156,7 +156,7 @@ def _started(
         camera_s=resolution.estimate.camera_s,
         at_most=resolution.estimate.at_most,
         foreseen=resolution.estimate.foreseen,
-        budget=plan.budget,
+        budget=resolution.budget,
         detectors={detector.id: detector.name for detector in plan.instrument.detectors},
         place=registry.place(recipe.store.use, recipe.store.options),
     )

@@ -42,6 +42,9 @@ class Watcher:
         importlib.import_module("astropy.io.misc.yaml")  # by which tables are written: a fifth of a second
         named = self.registry.named("calibration", step.kind)
         name = "build_amplifier" if isinstance(step, Build) else "measure"
+        waived = isinstance(step, Verify) and self.ledger.planned(step).stage.verify.waiver
+        if waived or does_whole_steps(self.ledger.plan, self.registry):
+            return
         if callable(getattr(self.executor.opened, "prepare", None)) and getattr(named.declaration, name) is not None:
             self.executor.prepare(task_of(named, name))
 
@@ -63,7 +66,8 @@ class Watcher:
             if take is None:  # an exposure came meanwhile
                 continue
             left.remove(take)
-            self._observe(step, self.work.amplifiers(step, self.work.needed(step), ((take,),), internal=False))
+            internal = self.ledger.planned(step).stage.verb != "check"
+            self._observe(step, self.work.amplifiers(step, self.work.needed(step), ((take,),), internal=internal))
 
     def meanwhile(
         self, step: Build, detector: Detector, parts: Mapping[str, Mapping[str, AmplifierProduct]], done: Callable[[], bool]

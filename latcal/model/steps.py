@@ -235,7 +235,7 @@ class Foreseen:
     Parameters
     ----------
     refused : tuple of int
-        Stages that will be refused.
+        Stages that will be refused, and whose refusal skips steps.
     skipped : tuple of int
         Steps that are then skipped; of their exposures those that have not begun when the refusal is known.
     camera_s : float [s]

@@ -41,6 +41,9 @@ SPREAD: Final = 0.02
 NEAR: Final = 0.97
 """Only what stands out by this part of a threshold is looked at to the last bit; below 1 - `SPREAD`."""
 
+ROUNDING: Final = 1e-5
+"""By what part of itself the range of `Found` is narrower than what comparisons say; latcal's choice, a hundred times what float32 rounds."""
+
 Places = NDArray[np.intp]
 
 
@@ -240,7 +243,7 @@ class _Image:
         background, base = _levels(windows.reshape(near.size, steps.size**2))
         peak = windows[:, REACH, REACH]
         with np.errstate(divide="ignore", invalid="ignore"):
-            turns[near] = (peak - background) / limits
+            turns[near] = np.nan_to_num((peak - background) / limits, nan=0.0, posinf=np.inf)  # no value is never found
         standing = peak - background >= limits
         half = np.float32(0.5) * (peak + base)
         standing[standing] = ~_wide(windows[standing], half[standing])
@@ -250,11 +253,10 @@ class _Image:
 def _between(turns: Pixels, least: float, most: float) -> tuple[float, float]:
     """Narrow a range about 1 until no comparison turns in it; by a little more, for they are made in float32."""
     below, above = turns[turns < 1.0], turns[~(turns < 1.0)]
-    rounding = 1e-5
     if below.size:
-        least = max(least, float(below.max()) + rounding)
+        least = max(least, float(below.max()) * (1.0 + ROUNDING))
     if above.size:
-        most = min(most, float(above.min()) - rounding)
+        most = min(most, float(above.min()) * (1.0 - ROUNDING))
     return least, most
 
 

@@ -120,7 +120,7 @@ def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
     """Choose the time of the next probe from those that were taken.
 
     A second one is aimed, as if there were no delay, at the wanted level that is farther from the first; where that is too
-    near to the first, at twice its time, else at half of it. None shows more than half of the ceiling, even if the shutter
+    near to the first, at twice its time, else at half of it. It shows no more than half of the ceiling, even if the shutter
     opens late by `LATE_S`, or by half of the first one's time where that is shorter: of light that came in through a shutter
     which was open for less than that, nobody can tell how bright it is.
 

@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.numerics.arrays import Wide
 from latcal.numerics.samples import Samples
 from latcal.numerics.smoothing import filled, gaussian, mean_variance, smoothed
@@ -63,9 +62,16 @@ def _line(samples: Samples, _: float) -> tuple[Wide, float]:
 
 Model: TypeAlias = Callable[[Samples, float], tuple[Wide, float]]
 
-SERIAL: Final[dict[str, Model]] = dict(
-    zip(SERIAL_MODELS, (_mean_per_line, _median_per_line, _constant, _none), strict=True)
-)
-PARALLEL: Final[dict[str, Model]] = dict(
-    zip(PARALLEL_MODELS, (_line, _constant, _mean_per_line, _median_per_line, _none), strict=True)
-)
+SERIAL: Final[dict[str, Model]] = {
+    "mean per row": _mean_per_line,
+    "median per row": _median_per_line,
+    "constant": _constant,
+    "none": _none,
+}
+PARALLEL: Final[dict[str, Model]] = {
+    "line": _line,
+    "constant": _constant,
+    "mean per column": _mean_per_line,
+    "median per column": _median_per_line,
+    "none": _none,
+}

@@ -82,10 +82,10 @@ def foreseen_texts(foreseen: Foreseen, kinds: Sequence[str], whole_s: float, who
     likely = foreseen.camera_s if foreseen.expected_s is None else foreseen.expected_s
     least, most = duration(foreseen.least_s), duration(likely)
     sure = "" if not foreseen.at_most else "at most " if foreseen.expected_s is None else "likely "
-    failing = dict.fromkeys(kinds[stage] for stage in foreseen.refused)
+    failing = [kinds[at] if kinds.count(kinds[at]) == 1 else f"{kinds[at]} of stages.{at}" for at in foreseen.refused]
     steps = f"step{'s' if len(foreseen.skipped) > 1 else ''} {_spans(foreseen.skipped)}"
     why = f"the {' and the '.join(failing)} WILL FAIL, and "
-    passed = f" ({whole} if all passed)" if foreseen.camera_s < whole_s else ""
+    passed = f" ({whole} if all passed)" if foreseen.camera_s < whole_s or foreseen.at_most else ""
     if least != most:
         return f"{least} to {sure}{most}", f"{why}what has not begun by then of {steps} is skipped{passed}"
     return sure + most, f"{why}{steps} {'are' if len(foreseen.skipped) > 1 else 'is'} skipped{passed}"

@@ -18,9 +18,10 @@ from latcal.builtin.cameras.simulation.camera import SimulatedCamera
 from latcal.builtin.cameras.simulation.options import SimulatedOptions
 from latcal.builtin.stores.folder.store import FolderStore
 from latcal.engine import processing_lane, watching
+from latcal.engine.ledger import Ledger
 from latcal.errors import BuildError
 from latcal.model.events import Judged, StepEnded
-from latcal.plugin import AmplifierInputs, CameraType, Product, ProductRef, hookimpl
+from latcal.plugin import AmplifierInputs, CameraType, Product, ProductRef, Status, hookimpl
 
 FRAMES = 5
 TEXT = on_the_corner(
@@ -147,13 +148,21 @@ def test_frames_are_observed_while_their_bias_is_put_and_the_numbers_are_the_sam
 def test_a_stage_whose_frames_cannot_be_observed_fails_at_once_and_wants_no_more_of_them(
     night: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fail = Ledger.fail
+
     def refuse(_: AmplifierInputs) -> None:
-        HeldCamera.gate.release(FRAMES)
         raise BuildError("it is no bias (take the cap off)")
 
+    def failing(self: Ledger, *given: Any) -> None:
+        fail(self, *given)
+        HeldCamera.gate.release()  # for the exposure that had begun
+
     monkeypatch.setattr(bias, "observe", refuse)
+    monkeypatch.setattr(Ledger, "fail", failing)
     HeldCamera.gate = threading.Semaphore(1)
     events = night(CHECK)
     failed = [event for event in events if isinstance(event, StepEnded) and "it is no bias" in event.reason]
     assert [event.step for event in failed] == [FRAMES]
     assert not [event for event in events if isinstance(event, Judged)]
+    ended = {event.step: event.status for event in events if isinstance(event, StepEnded)}
+    assert [ended[take] for take in range(FRAMES)] == [Status.DONE] * 2 + [Status.SKIPPED] * 3

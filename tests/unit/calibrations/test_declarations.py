@@ -14,6 +14,7 @@ from latcal.formats.structure import structure
 from latcal.model.exposures import parse
 from latcal.model.geometry import Preparation
 from latcal.model.recipe import Sequence
+from latcal.numerics import overscan_models
 from latcal.numerics.allowed import PARALLEL_MODELS, SERIAL_MODELS
 from latcal.plugin import CalibrationType, Outlook
 
@@ -68,6 +69,8 @@ def test_the_overscan_models_are_those_of_numerics() -> None:
     kinds = get_type_hints(OverscanOptions)
     assert get_args(kinds["serial"]) == SERIAL_MODELS
     assert get_args(kinds["parallel"]) == PARALLEL_MODELS
+    assert tuple(overscan_models.SERIAL) == SERIAL_MODELS
+    assert tuple(overscan_models.PARALLEL) == PARALLEL_MODELS
     written = OverscanOptions()
     plain = Preparation()
     assert (written.serial, written.parallel, written.skip) == (plain.serial, plain.parallel, plain.skip)

@@ -123,7 +123,12 @@ def test_what_is_yet_to_be_solved_is_at_most_or_likely() -> None:
     bounded = Foreseen((0, 2), (4, 6, 7), 100.0, 90.0, at_most=True)
     why = "the bias and the flat WILL FAIL, and what has not begun by then of steps 4, 6 to 7 is skipped"
     kinds = ("bias", "dark", "flat")
-    assert foreseen_texts(bounded, kinds, 100.0, "at most 1 min 40 s") == ("1 min 30 s to at most 1 min 40 s", why)
+    assert foreseen_texts(bounded, kinds, 100.0, "at most 1 min 40 s") == (
+        "1 min 30 s to at most 1 min 40 s",
+        f"{why} (at most 1 min 40 s if all passed)",
+    )
+    twice = foreseen_texts(bounded, ("flat", "dark", "flat"), 100.0, "1 min 40 s")[1]
+    assert twice.startswith("the flat of stages.0 and the flat of stages.2 WILL FAIL, and")
     likely = Foreseen((0,), (4,), 100.0, 50.0, at_most=True, expected_s=50.0)
     assert foreseen_texts(likely, kinds, 160.0, "at most 2 min 40 s") == (
         "likely 50 s",

@@ -153,6 +153,17 @@ def test_the_range_of_noise_in_which_the_same_is_found_is_told():
     assert changed
 
 
+def test_a_pixel_whose_surroundings_have_no_value_does_not_hide_where_others_turn():
+    image = np.full((60, 120), np.nan, dtype=np.float32)
+    image[:, 60:] = noise((60, 60), seed=1) / 8.0
+    image[30, 20], image[30, 24] = 100.0, 0.0
+    image[30, 90] = 30.0
+    image[30, 91] = np.median(image[26:35, 87:96]) + 3.0 * 1.004
+    found = cosmic_rays.search(image, 1.0)
+    assert found.most < 1.0041
+    assert not np.array_equal(cosmic_rays.find(image, 1.006), found.mask)
+
+
 def test_clean_puts_nan_and_changes_no_input():
     image = noise((20, 20))
     before = image.copy()
