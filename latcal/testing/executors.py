@@ -86,7 +86,7 @@ class ExecutorSuite:
         found: list[Any] = []
         lane = threading.Thread(target=lambda: found.extend(executor.map(_task(tasks.same), [1, 2])), daemon=True)
         lane.start()
-        lane.join(60)
+        lane.join(300)
         assert found == [1, 2]
 
     def test_items_are_taken_from_their_source_as_they_are_needed(self, executor: Executor) -> None:

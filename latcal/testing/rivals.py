@@ -150,13 +150,13 @@ def _at_once(number: int, function: Callable[[int], Any]) -> list[Any]:
     gate, found = threading.Barrier(number), [None] * number
 
     def work(place: int) -> None:
-        gate.wait(60)
+        gate.wait(300)
         found[place] = function(place)
 
     threads = [threading.Thread(target=work, args=(place,), daemon=True) for place in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert None not in found, "a thread broke off, or hangs"
     return found
