@@ -20,6 +20,7 @@ from latcal.testing import samples
 from servers import Server
 
 from latcal_butler.options import ButlerOptions
+from latcal_butler.shelves import Shelves
 from latcal_butler.store import ButlerStore
 
 TEMPLATES, POSTGRES = "LATCAL_BUTLER_TEMPLATES", "LATCAL_BUTLER_POSTGRES"
@@ -35,10 +36,17 @@ def opened(folder: Path, **options: object) -> ButlerStore:
 
 
 def make_template(folder: Path) -> None:
-    """Make a repository that has the instrument of samples, for others to be copied from."""
-    store = opened(folder)
-    with store.repository.writing():
-        pass
+    """Make a repository that has the instrument and the dataset types of samples, for others to be copied from."""
+    _begin(opened(folder))
+
+
+def _begin(store: ButlerStore) -> None:
+    """Enter what nearly every test would enter first: the instrument, and the dataset types of a bias and its certificate."""
+    shelves, product = Shelves(store.repository), samples.product()
+    with store.repository.writing() as butler:
+        _, data_id = shelves.enter(butler, product)
+        place = shelves.find(butler, product.kind, product.setup, exposure=False)
+        shelves.certificate_type(butler, place, data_id)
     store.repository.close()
 
 
@@ -86,10 +94,7 @@ def make_postgres_template(server: Server) -> None:
     server.run("CREATE EXTENSION btree_gist", TEMPLATE)
     config = server.configuration(TEMPLATE, server.folder / f"{TEMPLATE}.yaml")
     options = ButlerOptions(repo=str(server.folder / "template"), create=True, config=config)
-    store = ButlerStore(options, samples.world(server.folder))
-    with store.repository.writing():
-        pass
-    store.repository.close()
+    _begin(ButlerStore(options, samples.world(server.folder)))
 
 
 def copy_registered(server: Server, repo: str, config: Path | None) -> None:

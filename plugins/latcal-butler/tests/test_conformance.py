@@ -11,8 +11,8 @@ from repositories import copied, full_disk, on_postgres
 
 from latcal_butler.store import ButlerStore
 
-EXAMPLES = 2
-"""Random sets of certificates for each database, of 80 lookups of 30 ms each; both databases together try four."""
+EXAMPLES = 1
+"""Random sets of certificates for each database, of 80 lookups of 30 ms each; both databases together try two."""
 
 
 IMPORTS = ("lsst.daf.butler", "latcal_butler.dimensions", "latcal_butler.formatters", "latcal_butler.making", "latcal_butler.store")
