@@ -14,12 +14,15 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from astropy.time import Time
 from attrs import frozen
 from click.testing import CliRunner
+from corner import on_the_corner
 
+from latcal.builtin.stores.memory import MemoryOptions, MemoryStore
 from latcal.cli import main
 from latcal.engine.opening import open_store
 from latcal.engine.planning import plan
@@ -28,6 +31,7 @@ from latcal.engine.running import check_ready, events
 from latcal.errors import BuildError, LatcalError, PluginError
 from latcal.model.events import Certified, Event, Exposed, Noted, RunEnded, Status
 from latcal.model.report import fold
+from latcal.plugin import StoreType, hookimpl
 from latcal.plugin.registry import Registry, load_plugins
 
 SOURCE = "latcal-brittle 2.3"
@@ -104,7 +108,6 @@ PLACES = (
     Place("store.reserve", "begin", "reserve of the store", "a range of exposure ids"),
     Place("store.ingest", "Take", "ingest of the store", "a Frame", EXPOSURE),
     Place("store.put", "Build", "put of the store", "a ProductRef"),
-    Place("store.get", "Verify", "get of the store", "a Product"),
     Place("store.certify", "Certify", "certify of the store"),
     Place("store.write_report", "end", "write_report of the store"),
     Place("store.__exit__", "end", "__exit__ of the store"),
@@ -516,3 +519,67 @@ def test_an_operator_sees_which_step_failed_and_why(shell: Callable[..., subproc
     assert (done.returncode, done.stderr) == (3, "")
     assert message in done.stdout
     assert "Traceback" not in done.stdout
+
+
+KEPT = on_the_corner(
+    """\
+latcal: 1
+instrument: bench
+camera: {use: simulated, first: 1}
+store: {use: kept}
+executor: {use: serial}
+sequences: {biases: {image: bias, exposures: 4 x 0 s}}
+stages: [STAGE]
+"""
+)
+MAKE = "{make: bias, frames: [biases], verify: {drop: [noise]}, certify: {into: calib/a, begin: 2020-01-01, end: open}}"
+
+
+class KeptStore:
+    """A store that several runs have, and what may be done in place of its `get`."""
+
+    def __init__(self) -> None:
+        self.store: Any = None
+        self.get: Any = None
+
+    @hookimpl
+    def latcal_stores(self) -> Iterator[StoreType]:
+        yield StoreType(name="kept", summary="It stays", options=MemoryOptions, open=self.open, shared=False)
+
+    def open(self, options: MemoryOptions, world: Any) -> Any:
+        self.store = self.store or MemoryStore(options, world)
+        return self if self.get else self.store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("get", "words"),
+    [
+        (lambda _: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda _: None, "gave None, which is not a Product"),
+        (lambda _: "later", "gave 'later', which is not a Product"),
+    ],
+)
+def test_a_store_that_gives_no_product_is_named(get: Any, words: str) -> None:
+    """What a run built itself it does not read again: a check of what an earlier one made does."""
+    kept = KeptStore()
+    registry = load_plugins(extra=[kept])
+
+    def night(stage: str) -> Any:
+        recipe = read(KEPT.replace("STAGE", stage), "night.yaml", registry)
+        return fold(events(plan(recipe, registry), registry, now=lambda: AFTERNOON))
+
+    assert night(MAKE).exit_code == 0
+    kept.get = get
+    report = night("{check: bias, frames: [biases], collections: [calib/a]}")
+    assert report.exit_code == 3
+    failed = next(step for step in report.steps if step.status is Status.FAILED)
+    assert failed.reason == f"extra:KeptStore: get of the store {words}"
