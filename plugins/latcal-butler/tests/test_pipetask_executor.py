@@ -19,7 +19,7 @@ from corners import WAIVED, only_biases, recipe, run
 from latcal.plugin import BuildError, NotReady, Plan, Status
 from latcal.testing import samples
 from lsst.daf.butler import Butler, DatasetType
-from repositories import copied
+from repositories import opened
 
 from latcal_butler.commands import BUILD, PIPELINES, Command, classes, literal, ranges
 from latcal_butler.executor import PipetaskExecutor, PipetaskOptions
@@ -167,7 +167,7 @@ def test_prepared_frames_that_find_no_room_are_told_before_anything_is_taken(tmp
 
 
 def test_datasets_of_rubins_own_classes_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    with copied(tmp_path) as store:
+    with opened(tmp_path) as store:  # which has no bias of ours
         with store.repository.writing() as butler:
             theirs = DatasetType("bias", ("instrument", "detector"), "StructuredDataDict", universe=butler.dimensions, isCalibration=True)
             butler.registry.registerDatasetType(theirs)
