@@ -63,7 +63,8 @@ class Levels:
             return NOT_FOUND
         try:
             zero = self._zero(take)
-            time_s = solving.next_probe(self._measured(take, zero), self._range(take, zero))
+            light = self.described.light if self.described else None
+            time_s = solving.next_probe(self._measured(take, zero), self._range(take, zero), light)
         except BuildError as error:
             raise self._give_up(take, f"no level is found: {error}") from error
         if time_s is None:

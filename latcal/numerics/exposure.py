@@ -116,7 +116,7 @@ def first_probe(light: float | None, within: Range) -> float:
     return within.clip(float(f"{aimed / light:.1e}"))
 
 
-def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
+def next_probe(probes: Sequence[Probe], within: Range, light: float | None = None) -> float | None:
     """Choose the time of the next probe from those that were taken.
 
     A second one is aimed, as if there were no delay, at the wanted level that is farther from the first; where that is too
@@ -128,6 +128,9 @@ def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
     ----------
     probes : sequence of Probe
         At least one. What has no level is left out.
+    light : scalar or None [electron / s]
+        What the camera knows of its lamp. After a probe that showed nothing, however late the shutter opens, the next one shows no
+        more than half of the ceiling if the lamp is no brighter than that.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def next_probe(probes: Sequence[Probe], within: Range) -> float | None:
     bright = min((probe.time_s for probe in seen if probe not in good and probe not in dim), default=math.inf)
     if good:
         return _beside(good[0], faint, bright, within, probes)
-    return _into_range(faint, bright, within, probes)
+    return _into_range(faint, bright, within, light, probes)
 
 
 def usable(probes: Iterable[Probe], ceiling: float) -> list[Probe]:
@@ -158,7 +161,7 @@ def usable(probes: Iterable[Probe], ceiling: float) -> list[Probe]:
     return [probe for probe in probes if FAINTEST <= probe.level <= USABLE_FRACTION * ceiling]
 
 
-def _into_range(faint: float, bright: float, within: Range, probes: Sequence[Probe]) -> float:
+def _into_range(faint: float, bright: float, within: Range, light: float | None, probes: Sequence[Probe]) -> float:
     """Choose a time where none has shown a level yet: between too short and too long a time, or beyond one of them."""
     if faint == 0.0 and bright == math.inf:
         return within.clip(FIRST_S)
@@ -168,7 +171,8 @@ def _into_range(faint: float, bright: float, within: Range, probes: Sequence[Pro
         if bright / faint < LEAST_RATIO:
             raise _gave_up(f"between {faint:.6g} and {bright:.6g} s the light goes from none to too much", probes)
         return math.sqrt(faint * bright)
-    wanted = within.clip(faint * STRIDE if bright == math.inf else bright / STRIDE)
+    longer = faint * STRIDE if light is None else min(faint * STRIDE, faint + (within.brightest - FAINTEST) / light)
+    wanted = within.clip(longer if bright == math.inf else bright / STRIDE)
     if bright == math.inf and wanted <= faint * (1.0 + ROUNDING):
         raise _gave_up(f"no light within {within.longest:.6g} s: is the lamp on and the shutter open", probes)
     if bright < math.inf and wanted >= bright * (1.0 - ROUNDING):

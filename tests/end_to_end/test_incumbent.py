@@ -107,7 +107,7 @@ def test_2_a_verifier_that_crashes_is_a_failed_verification(night: Callable) -> 
             from attrs import evolve
 
             bias = load_plugins().get("calibration", "bias")
-            yield evolve(bias, name="crash", measure=crash)
+            yield evolve(bias, name="crash", measure=crash, observe=None)
 
     text = biases_only("crash")
     report = night(text, extra=[Crashing()], set=["store={use: memory}"]).report

@@ -60,7 +60,7 @@ def searched(lamp: Lamp, within: Range, light: float | None = None) -> list[Prob
         probes.append(Probe(times[-1], lamp.level(times[-1])))
         assert len(probes) <= MOST_PROBES
         assert within.shortest <= times[-1] <= within.longest
-        times.append(next_probe(probes, within))
+        times.append(next_probe(probes, within, light))
     return probes
 
 
